@@ -1,0 +1,64 @@
+"""What the cloud adapters report. Values only."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who we are to the cloud."""
+
+    account: str
+    arn: str
+    region: str
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """An EC2 instance of a tenant. `state`: pending, running, stopping, stopped, shutting-down."""
+
+    id: str
+    state: str
+    image_id: str
+    instance_type: str
+    private_ip: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An RDS instance of a tenant. `status` as RDS says it; `address` and `port` are None until it is available."""
+
+    identifier: str
+    resource_id: str
+    status: str
+    address: str | None
+    port: int | None
+    deletion_protection: bool
+    master_secret_arn: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """How a command on a machine ended. Output is cut to 24,000 characters, as SSM does."""
+
+    status: str
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One answer of the product's `/healthz`. `status`: healthy, unhealthy, unreachable."""
+
+    status: str
+    release: str | None = None
+    schema_version: int | None = None
+    tenant: str | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """How many more of each can be made in the region, by name ("vpcs", "addresses", "databases")."""
+
+    left: dict[str, int] = field(default_factory=dict)

@@ -1,0 +1,249 @@
+"""The ports of the house. Rooms on one floor don't know each other: they meet here, and `app.py` introduces them."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from threading import Event as Flag
+from typing import Protocol
+
+from provisioner.model.change import Event, Plan, RunResult
+from provisioner.model.cloud import Caller, CommandResult, Database, Health, Machine
+from provisioner.model.json import Json, JsonDict
+from provisioner.model.ledger import (
+    Fact,
+    Holder,
+    JournalEntry,
+    Lease,
+    Operation,
+    OperationStatus,
+    StepStatus,
+    TenantRecord,
+)
+from provisioner.model.lifecycle import Lifecycle
+
+Progress = Callable[[Event], None]
+"""Called from any thread; must return quickly and never raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """What an engine runs: a program (no arguments; registers resources, exports outputs) under project and name."""
+
+    project: str
+    name: str
+    program: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """`parallel`: steps at once; `cancel`: when set, no new step starts and CancelledError is raised at the end;
+    `deadline`: seconds for the whole run, None for no limit (TimedOutError)."""
+
+    parallel: int = 8
+    continue_on_error: bool = False
+    refresh: bool = False
+    progress: Progress | None = None
+    cancel: Flag | None = None
+    deadline: float | None = None
+
+
+class Engine(Protocol):
+    """Runs Pulumi programs. Every method may be called for several stacks at once, from several threads.
+
+    All raise EngineError (which resources failed and why), CancelledError, TimedOutError. State is kept whatever
+    happens: after a failure the same call goes on from what exists.
+    """
+
+    def preview(self, stack: Stack, options: RunOptions = RunOptions()) -> Plan:
+        """What `up` would do; changes nothing, in the cloud or in the state. With `refresh`, against the cloud as
+        it is now (read, in memory) and not as the state remembers it."""
+
+    def up(self, stack: Stack, options: RunOptions = RunOptions()) -> RunResult:
+        """Make the stack what its program says. With `refresh`, read the cloud into the state first."""
+
+    def refresh(self, stack: Stack, options: RunOptions = RunOptions()) -> RunResult:
+        """Read the cloud into the state. Needs no program; resources that are gone leave the state."""
+
+    def destroy(self, stack: Stack, options: RunOptions = RunOptions()) -> RunResult:
+        """Delete all resources of the state, dependents first. A stack that isn't there is success."""
+
+    def outputs(self, stack: Stack) -> dict[str, Json]:
+        """Outputs of the last successful run, without secret ones. Empty where the stack isn't there."""
+
+    def export(self, stack: Stack) -> JsonDict | None:
+        """The deployment as `pulumi stack export` gives it, secrets encrypted. None where the stack isn't there."""
+
+    def import_(self, stack: Stack, deployment: Mapping[str, Json]) -> None:
+        """Take a deployment over, in place of what is there. Raises EngineError where it isn't sound."""
+
+
+class Ledger(Protocol):
+    """What happened and what holds. Safe from many threads and processes. Every write is one transaction."""
+
+    def begin_operation(self, operation_id: str, kind: str, tenant: str, target: str, payload: JsonDict) -> Operation:
+        """Record an intent. The same id again returns what is there."""
+
+    def operation(self, operation_id: str) -> Operation | None:
+        """One operation with its steps. An unambiguous prefix of the id, 6 characters or more, is enough."""
+
+    def operations(
+        self, *, tenant: str | None = None, statuses: Sequence[OperationStatus] = (), limit: int = 50
+    ) -> list[Operation]:
+        """Newest first, without their steps."""
+
+    def record_step(
+        self,
+        operation_id: str,
+        step: str,
+        status: StepStatus,
+        *,
+        result: JsonDict | None = None,
+        error: str | None = None,
+    ) -> None:
+        """`STARTED` again counts an attempt."""
+
+    def set_operation(
+        self, operation_id: str, status: OperationStatus, *, error: str | None = None, hint: str | None = None
+    ) -> None:
+        """End an operation, or set it running again."""
+
+    def acquire_lease(self, tenant: str, operation_id: str, reason: str, holder: Holder, ttl: timedelta) -> Lease:
+        """Take the tenant's lease. A lease is free when released, expired, or held by a process proven dead on this
+        host. Raises LeaseHeldError naming holder, reason and since when."""
+
+    def renew_lease(self, lease: Lease, ttl: timedelta) -> Lease:
+        """Heartbeat. Raises LeaseLostError where another took it."""
+
+    def release_lease(self, lease: Lease) -> None:
+        """Give it back; one that is lost already is no error."""
+
+    def check_fence(self, tenant: str, token: int) -> None:
+        """Raises LeaseLostError unless `token` is the newest token of that tenant."""
+
+    def lease(self, tenant: str) -> Lease | None:
+        """Who holds it now; None where nobody does."""
+
+    def tenant(self, tenant: str) -> TenantRecord | None:
+        """One record with its facts."""
+
+    def tenants(self) -> list[TenantRecord]:
+        """All records with their facts, by id. One query for a thousand tenants."""
+
+    def ensure_tenant(self, tenant: str, target: str) -> TenantRecord:
+        """Make a record in lifecycle `requested`, if there is none (a retired one becomes requested again)."""
+
+    def set_lifecycle(
+        self, tenant: str, lifecycle: Lifecycle, *, cause: str | None = None, operation_id: str | None = None
+    ) -> None:
+        """Raises RefusedError for a transition that isn't legal."""
+
+    def assign_release(self, tenant: str, release: str, *, operation_id: str | None = None) -> None:
+        """Which release the tenant is on, as decided."""
+
+    def set_applied(self, tenant: str, digest: str | None) -> None:
+        """Which desired state was reached; None forgets it, so that the next apply looks again."""
+
+    def observe(self, tenant: str, fact: str, value: JsonDict, at: datetime | None = None) -> None:
+        """Keep the newest value of a fact ("health", "stack", "machine", "database", "url")."""
+
+    def fact(self, tenant: str, fact: str) -> Fact | None:
+        """The newest value."""
+
+    def journal(self, *, tenant: str | None = None, limit: int = 100) -> Iterable[JournalEntry]:
+        """Newest first."""
+
+    def verify_journal(self) -> None:
+        """Walk the whole chain. Raises ProvisionError naming the first entry that doesn't fit."""
+
+
+class Cloud(Protocol):
+    """One account and region of a target, seen through boto3. Errors of the SDK become ProvisionErrors once, here:
+    AuthenticationError, TimedOutError, UnsupportedError, or ProvisionError with service, operation and code."""
+
+    def caller(self) -> Caller:
+        """Who we are (STS)."""
+
+    def zones(self) -> tuple[str, ...]:
+        """Availability zones that can be used, sorted."""
+
+    def machines(self, tenant: str) -> list[Machine]:
+        """Instances tagged with the tenant that are not terminated, oldest first."""
+
+    def database(self, identifier: str) -> Database | None:
+        """One RDS instance."""
+
+    def databases(self, tenant: str) -> list[Database]:
+        """RDS instances tagged with the tenant."""
+
+    def ensure_password(self, secret_arn: str) -> None:
+        """Give the secret a random password as its first version; one that has a version is left alone."""
+
+    def allow_secret(self, role: str, secret_arn: str, minutes: int) -> None:
+        """Let `role` read `secret_arn` for some minutes: an inline policy that expires by itself."""
+
+    def forbid_secret(self, role: str) -> None:
+        """Take that back; what is gone already is success."""
+
+    def run_command(self, machine_id: str, script: str, *, comment: str, timeout: float) -> CommandResult:
+        """Run a shell script on a machine through SSM and wait. Raises TimedOutError after `timeout` seconds.
+        Waits for the machine to be reachable by SSM within the same time."""
+
+    def unprotect_database(self, identifier: str) -> None:
+        """Switch deletion protection off; a database that is gone is success."""
+
+    def empty_bucket(self, bucket: str) -> None:
+        """Delete all objects and versions; a bucket that is gone is success."""
+
+    def leftovers(self, tenant: str) -> list[str]:
+        """ARNs of what is still tagged with the tenant (keys that wait for their deletion are not counted)."""
+
+
+class Prober(Protocol):
+    """Asks a product how it is."""
+
+    def probe(self, url: str, *, timeout: float = 5.0) -> Health:
+        """GET `url`/healthz. Never raises for an unreachable or sick product: the answer says it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepContext:
+    """What a step of an operation is given. `results`: what the steps before it returned, by name."""
+
+    operation_id: str
+    tenant: str
+    payload: JsonDict
+    results: Mapping[str, JsonDict]
+    progress: Progress
+    cancel: Flag
+
+
+@dataclass(frozen=True, slots=True)
+class OperationStepDefinition:
+    """An idempotent step: run again after a kill it finds what it made. Returns JSON without secrets."""
+
+    name: str
+    run: Callable[[StepContext], JsonDict]
+
+
+@dataclass(frozen=True, slots=True)
+class OperationDefinition:
+    """A kind of operation. `failed` is called once when a step has failed for good, to record the lifecycle."""
+
+    kind: str
+    reason: str
+    steps: tuple[OperationStepDefinition, ...]
+    failed: Callable[[StepContext, str], None] | None = None
+
+
+class Operations(Protocol):
+    """Runs operations durably: lease, intent before action, recorded steps, resumable after a kill."""
+
+    def run(self, kind: str, operation_id: str, tenant: str, payload: JsonDict, progress: Progress) -> JsonDict:
+        """Run to the end and return the last step's result. An operation with this id that was interrupted goes on
+        after its last recorded step. Raises LeaseHeldError, or what the step raised."""
+
+    def resume(self, operation_id: str, progress: Progress) -> JsonDict:
+        """Go on with an interrupted or failed operation under its frozen payload."""
+
+    def close(self) -> None:
+        """Stop threads; running operations stay resumable."""

@@ -1,0 +1,132 @@
+"""What a tenant should be, after defaults, tier and overrides are folded together. Plain values, no behaviour."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import date
+from enum import StrEnum
+from typing import Literal
+
+from provisioner.model.json import digest
+
+
+class CloudKind(StrEnum):
+    """Where a target runs."""
+
+    SANDBOX = "sandbox"
+    AWS = "aws"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A place to run: a cloud with its state, secrets and ledger. `account` is the 12-digit AWS account, if pinned."""
+
+    name: str
+    cloud: CloudKind
+    regions: tuple[str, ...]
+    domain: str
+    state: str | None = None
+    secrets: str | None = None
+    ledger: str | None = None
+    account: str | None = None
+    max_tenants: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Sizing:
+    """What a tier buys. Sizes in GiB, retention in days."""
+
+    instance_type: str
+    root_disk_gib: int
+    front: Literal["address", "balancer"]
+    database_class: str
+    database_version: str
+    database_storage_gib: int
+    database_max_storage_gib: int
+    multi_az: bool
+    multi_region_key: bool
+    backup_retention_days: int
+    log_retention_days: int
+    deletion_protection: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """An immutable version of the product. `images`: region or "sandbox" -> AMI id or directory (absolute path)."""
+
+    version: str
+    images: Mapping[str, str]
+    schema_version: int
+    migration: Literal["none", "online", "offline"]
+    undo: Literal["code-only", "needs-restore", "one-way"]
+    min_from: str | None = None
+    yanked: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A maintenance window in the tenant's time zone. `days`: mon..sun; `start`: HH:MM; `hours`: its length."""
+
+    days: tuple[str, ...]
+    start: str
+    hours: int
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """One typed exception of one tenant: which setting, its value, who allowed it, why and until when."""
+
+    setting: str
+    value: str | int | bool
+    name: str
+    reason: str
+    expires: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiver:
+    """A named, expiring permission for exactly one stateful change: `operation` on the resource named `resource`."""
+
+    resource: str
+    operation: Literal["replace", "delete"]
+    name: str
+    reason: str
+    expires: date
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """One customer's desired instance. `sizing` already has the tier's values and the live overrides folded in."""
+
+    id: str
+    tier: str
+    ring: int
+    region: str
+    target: Target
+    sizing: Sizing
+    desired_release: str
+    release_source: str
+    organization: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    window: Window | None = None
+    time_zone: str = "UTC"
+    expires: date | None = None
+    overrides: tuple[Override, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
+
+
+def desired_digest(tenant: Tenant, assigned_release: str, program_version: str) -> str:
+    """What `apply` compares to skip an unchanged tenant: all that the stack's program can see, and its version."""
+    return digest(
+        {
+            "tenant": tenant.id,
+            "tier": tenant.tier,
+            "ring": tenant.ring,
+            "region": tenant.region,
+            "organization": tenant.organization,
+            "labels": dict(tenant.labels),
+            "sizing": asdict(tenant.sizing),
+            "target": asdict(tenant.target),
+            "release": assigned_release,
+            "program": program_version,
+        }
+    )

@@ -55,8 +55,8 @@ def check(tenant: str, plan: Plan, waivers: tuple[Waiver, ...], today: date) -> 
     if refused:
         listing = "\n".join(f"  {r}" for r in refused)
         raise RefusedError(
-            f"the firewall refused {len(refused)} stateful change(s) of tenant {tenant}; nothing was changed:\n{listing}",
-            hint=f"undo the edit in the registry, or add a waiver with name, reason and expiry under tenants/{tenant}/waivers",
+            f"the firewall refused {len(refused)} stateful change(s) of {tenant}; nothing was changed:\n{listing}",
+            hint=f"undo the edit, or add a waiver with name, reason and expiry under tenants/{tenant}/waivers",
         )
 
 

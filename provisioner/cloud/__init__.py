@@ -1,0 +1,1 @@
+"""boto3 adapters. AWS and the sandbox differ by endpoint and credentials only."""

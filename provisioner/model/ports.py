@@ -175,7 +175,7 @@ class Cloud(Protocol):
     def databases(self, tenant: str) -> list[Database]:
         """RDS instances tagged with the tenant."""
 
-    def ensure_password(self, secret_arn: str) -> None:
+    def ensure_password(self, secret_arn: str, username: str) -> None:
         """Give the secret a random password as its first version; one that has a version is left alone."""
 
     def allow_secret(self, role: str, secret_arn: str, minutes: int) -> None:

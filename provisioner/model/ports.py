@@ -245,5 +245,8 @@ class Operations(Protocol):
     def resume(self, operation_id: str, progress: Progress) -> JsonDict:
         """Go on with an interrupted or failed operation under its frozen payload."""
 
+    def interrupt(self) -> None:
+        """Ask every operation that runs in this process to stop at its next safe place; each stays resumable."""
+
     def close(self) -> None:
         """Stop threads; running operations stay resumable."""

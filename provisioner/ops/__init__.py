@@ -1,0 +1,1 @@
+"""Use cases, a module a verb. They decide; adapters act."""

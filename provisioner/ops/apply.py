@@ -1,0 +1,45 @@
+"""`provision apply`: carry out what `plan` found, for one tenant or a thousand. One that fails stops no other."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from provisioner.model.errors import ProvisionError
+from provisioner.model.ports import Progress
+from provisioner.ops.house import House
+from provisioner.ops.operations import new_id
+from provisioner.ops.plan import ACTIONABLE, Intention
+
+
+def apply(house: House, intentions: Sequence[Intention], progress: Progress, *, parallel: int = 8) -> list[Intention]:
+    """Carry all of them out, `parallel` at once; the answers are in the given order.
+
+    ^C stops every running operation at its next safe place; each stays resumable.
+    """
+    pool = ThreadPoolExecutor(max_workers=max(1, min(parallel, len(intentions))))
+    futures = [pool.submit(_one, house, i, progress) for i in intentions]
+    try:
+        return [f.result() for f in futures]
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        house.operations.interrupt()
+        raise
+    finally:
+        pool.shutdown()
+
+
+def _one(house: House, intention: Intention, progress: Progress) -> Intention:
+    """One tenant. Never raises a ProvisionError: the answer carries it."""
+    if intention.verdict == "unchanged" and intention.payload is not None:
+        house.ledger.set_applied(intention.tenant, str(intention.payload["digest"]))
+    if intention.verdict not in ACTIONABLE:
+        return intention
+    try:
+        if intention.operation_id is not None:
+            house.operations.resume(intention.operation_id, progress)
+        else:
+            house.operations.run("apply", new_id(house.clock), intention.tenant, intention.payload or {}, progress)
+    except ProvisionError as error:
+        return replace(intention, verdict="failed", reason=error.message, error=error)
+    return replace(intention, verdict="applied")

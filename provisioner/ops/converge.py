@@ -1,0 +1,205 @@
+"""The operation that makes a tenant what it should be. `new-tenant` and `apply` are the same steps: each looks first
+at what is there, so that running again after a kill at any point ends in the same place."""
+
+from dataclasses import asdict
+from typing import Any
+
+from provisioner.model import firewall
+from provisioner.model.change import Event, EventKind, StepOp
+from provisioner.model.cloud import Health
+from provisioner.model.errors import ProvisionError, TimedOutError
+from provisioner.model.json import JsonDict
+from provisioner.model.lifecycle import Lifecycle
+from provisioner.model.ports import OperationDefinition, OperationStepDefinition, RunOptions, StepContext
+from provisioner.model.stack import StackArgs, StackOutputs
+from provisioner.model.tenant import Target, Waiver
+from provisioner.ops.desired import thaw_args, thaw_registry, thaw_target
+from provisioner.ops.house import House
+from provisioner.ops.scripts import bootstrap_script, migrate_script
+from provisioner.ops.waivers import thaw_waivers
+
+STACK_DEADLINE = 45 * 60.0
+BOOTSTRAP_DEADLINE = 600.0
+MIGRATION_DEADLINE = 3600.0
+HEALTH_DEADLINE = 300.0
+_MASTER_MINUTES = 15
+
+
+class Converge:
+    """Steps of `new-tenant` and `apply`, over one house."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def definitions(self) -> dict[str, OperationDefinition]:
+        """Both kinds by name."""
+        steps = (
+            OperationStepDefinition("register", self.register),
+            OperationStepDefinition("check", self.check),
+            OperationStepDefinition("stack", self.stack),
+            OperationStepDefinition("bootstrap", self.bootstrap),
+            OperationStepDefinition("migrate", self.migrate),
+            OperationStepDefinition("health", self.health),
+            OperationStepDefinition("finish", self.finish),
+        )
+        return {
+            kind: OperationDefinition(kind, reason, steps, failed=self.failed)
+            for kind, reason in (("new-tenant", "a new tenant is being made"), ("apply", "changes are being applied"))
+        }
+
+    def register(self, ctx: StepContext) -> JsonDict:
+        """Registry entry, ledger record, lifecycle, assigned release: intent, before anything is made."""
+        fields = ctx.payload.get("fields")
+        if isinstance(fields, dict):
+            self._house.registry(thaw_registry(ctx.payload)).add(ctx.tenant, fields)
+        args, ledger = thaw_args(ctx.payload), self._house.ledger
+        record = ledger.ensure_tenant(ctx.tenant, args.target)
+        made = record.applied_digest is not None or record.lifecycle is Lifecycle.ACTIVE
+        goal = Lifecycle.UPDATING if made else Lifecycle.PROVISIONING
+        if record.lifecycle not in (Lifecycle.UPDATING, Lifecycle.PROVISIONING):
+            ledger.set_lifecycle(ctx.tenant, goal, operation_id=ctx.operation_id)
+        ledger.assign_release(ctx.tenant, args.release, operation_id=ctx.operation_id)
+        return {"lifecycle": str(goal)}
+
+    def check(self, ctx: StepContext) -> JsonDict:
+        """The firewall, under the lease: what was shown before may have changed since."""
+        args, target = self._of(ctx)
+        engine = self._house.engine(target)
+        stack = self._house.stack(args)
+        if engine.export(stack) is None:
+            return {"stack": "new"}
+        plan = engine.preview(stack, RunOptions(refresh=True, cancel=ctx.cancel, deadline=STACK_DEADLINE))
+        waivers: tuple[Waiver, ...] = thaw_waivers(ctx.payload)
+        firewall.check(ctx.tenant, plan, waivers, self._house.clock.now().date())
+        return {"summary": dict(plan.summary())}
+
+    def stack(self, ctx: StepContext) -> JsonDict:
+        """Bring the stack up. What a lost reply or a dead process made is adopted by name and tag."""
+        args, target = self._of(ctx)
+        options = RunOptions(refresh=True, progress=ctx.progress, cancel=ctx.cancel, deadline=STACK_DEADLINE)
+        result = self._house.engine(target).up(self._house.stack(args), options)
+        outputs = StackOutputs(**{k: result.outputs[k] for k in StackOutputs.__dataclass_fields__})  # type: ignore[arg-type]
+        gone = (StepOp.DELETE, StepOp.DELETE_REPLACED)
+        return {
+            "outputs": asdict(outputs),
+            "summary": dict(result.summary),
+            "resources": sum(1 for s in result.steps if s.op not in gone),
+        }
+
+    def bootstrap(self, ctx: StepContext) -> JsonDict:
+        """The product's own role, made from the machine, which may read the master's secret for some minutes.
+
+        The two secrets' ARNs say which database and which product password were set up: new ones mean a new set-up.
+        """
+        args, target = self._of(ctx)
+        outputs = _outputs(ctx)
+        done: JsonDict = {"master": outputs.master_secret_arn, "product": outputs.product_secret_arn}
+        known = self._house.ledger.fact(ctx.tenant, "bootstrap")
+        if known is not None and known.value == done:
+            return {"skipped": "the database has its role already"}
+        cloud = self._house.cloud(target, args.region)
+        cloud.ensure_password(outputs.product_secret_arn, outputs.database_user)
+        cloud.allow_secret(outputs.role_name, outputs.master_secret_arn, _MASTER_MINUTES)
+        try:
+            self._command(ctx, outputs.machine_id, bootstrap_script(outputs), "bootstrap", BOOTSTRAP_DEADLINE)
+        finally:
+            cloud.forbid_secret(outputs.role_name)
+        self._house.ledger.observe(ctx.tenant, "bootstrap", done)
+        return {"role": outputs.database_user}
+
+    def migrate(self, ctx: StepContext) -> JsonDict:
+        """The release's own migration, on the machine. Idempotent by the product's contract."""
+        args, _ = self._of(ctx)
+        self._command(ctx, _outputs(ctx).machine_id, migrate_script(), "migrate", MIGRATION_DEADLINE)
+        return {"schema_version": args.schema_version}
+
+    def health(self, ctx: StepContext) -> JsonDict:
+        """Wait until the product answers with the right tenant, release and schema."""
+        args, _ = self._of(ctx)
+        url = _outputs(ctx).url
+        clock = self._house.clock
+        deadline = clock.monotonic() + HEALTH_DEADLINE
+        pause, seen = 0.05, Health("unreachable")
+        while clock.monotonic() < deadline and not ctx.cancel.is_set():
+            seen = self._house.prober.probe(url)
+            if mismatch(seen, args) is None:
+                return {"health": asdict(seen)}
+            clock.sleep(pause)
+            pause = min(pause * 1.3, 2.0)
+        raise TimedOutError(
+            f"{url}/healthz did not become right within {HEALTH_DEADLINE:.0f} s: {mismatch(seen, args)}",
+            hint=f"provision show {ctx.tenant}; then provision operations resume {ctx.operation_id}",
+        )
+
+    def finish(self, ctx: StepContext) -> JsonDict:
+        """Record what is, and set the tenant active."""
+        args, _ = self._of(ctx)
+        ledger, outputs, stack = self._house.ledger, _outputs(ctx), ctx.results["stack"]
+        facts: dict[str, JsonDict] = {
+            "url": {"url": outputs.url},
+            "machine": {"id": outputs.machine_id},
+            "database": {
+                "id": outputs.database_identifier,
+                "address": outputs.database_address,
+                "port": outputs.database_port,
+            },
+            "stack": {"name": ctx.tenant, "resources": stack["resources"]},
+            "health": ctx.results["health"]["health"],  # type: ignore[dict-item]
+            "drift": {"changes": 0},
+        }
+        for name, value in facts.items():
+            ledger.observe(ctx.tenant, name, value)
+        ledger.set_applied(ctx.tenant, str(ctx.payload["digest"]))
+        ledger.set_lifecycle(ctx.tenant, Lifecycle.ACTIVE, operation_id=ctx.operation_id)
+        return {"tenant": ctx.tenant, "url": outputs.url, "release": args.release}
+
+    def failed(self, ctx: StepContext, cause: str) -> None:
+        """A tenant whose change was refused by the firewall is as it was; any other failure is recorded."""
+        record = self._house.ledger.tenant(ctx.tenant)
+        if record is None or record.lifecycle not in (Lifecycle.PROVISIONING, Lifecycle.UPDATING):
+            return
+        if "check" not in ctx.results and record.lifecycle is Lifecycle.UPDATING:
+            self._house.ledger.set_lifecycle(ctx.tenant, Lifecycle.ACTIVE, operation_id=ctx.operation_id)
+        else:
+            self._house.ledger.set_lifecycle(ctx.tenant, Lifecycle.FAILED, cause=cause, operation_id=ctx.operation_id)
+
+    def _of(self, ctx: StepContext) -> tuple[StackArgs, Target]:
+        target = thaw_target(ctx.payload)
+        self._house.ready(target)
+        return thaw_args(ctx.payload), target
+
+    def _command(self, ctx: StepContext, machine: str, script: str, what: str, timeout: float) -> None:
+        args, target = self._of(ctx)
+        cloud = self._house.cloud(target, args.region)
+        ctx.progress(Event(EventKind.MESSAGE, ctx.tenant, what, message=f"{what} runs on {machine}"))
+        result = cloud.run_command(machine, script, comment=f"provision {what} {ctx.tenant}", timeout=timeout)
+        if result.status == "TimedOut":
+            raise TimedOutError(f"{what} on {machine} did not end within {timeout:.0f} s", hint=_resume(ctx))
+        if result.exit_code != 0 or result.status != "Success":
+            raise ProvisionError(
+                f"{what} on {machine} ended with {result.status}, exit code {result.exit_code}: {_tail(result.stderr)}",
+                hint=_resume(ctx),
+            )
+
+
+def mismatch(health: Health, args: Any) -> str | None:
+    """Why this answer isn't the one that the tenant should give; None when it is."""
+    if health.status != "healthy":
+        return f"{health.status}" + (f" ({health.detail})" if health.detail else "")
+    wanted = {"tenant": args.tenant, "release": args.release, "schema_version": args.schema_version}
+    for field, value in wanted.items():
+        if getattr(health, field) != value:
+            return f"{field} is {getattr(health, field)}, not {value}"
+    return None
+
+
+def _outputs(ctx: StepContext) -> StackOutputs:
+    return StackOutputs(**ctx.results["stack"]["outputs"])  # type: ignore[arg-type]
+
+
+def _resume(ctx: StepContext) -> str:
+    return f"provision operations show {ctx.operation_id}; then provision operations resume {ctx.operation_id}"
+
+
+def _tail(text: str, lines: int = 5) -> str:
+    return " | ".join(line for line in text.strip().splitlines()[-lines:]) or "no output on stderr"

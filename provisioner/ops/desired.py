@@ -1,0 +1,90 @@
+"""From the registry's tenant to the arguments of its stack, frozen into an operation's payload and back."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any
+
+from provisioner.model.errors import AuthenticationError, UsageError
+from provisioner.model.json import JsonDict
+from provisioner.model.stack import StackArgs
+from provisioner.model.tenant import CloudKind, Sizing, Target, Tenant, desired_digest
+from provisioner.ops.house import House, RegistryView
+
+
+def stack_args(house: House, registry: RegistryView, tenant: Tenant, release: str) -> StackArgs:
+    """What the program is given. Asks the cloud who we are; an account that the registry doesn't name is refused."""
+    house.ready(tenant.target)
+    cloud = house.cloud(tenant.target, tenant.region)
+    caller = cloud.caller()
+    check_account(tenant.target, caller.account)
+    version = registry.release(release)
+    zones = cloud.zones()
+    if len(zones) < 2:
+        raise UsageError(
+            f"region {tenant.region} has {len(zones)} usable availability zone(s); a tenant needs two",
+            hint=f"choose another region of target {tenant.target.name}: {', '.join(tenant.target.regions)}",
+        )
+    return StackArgs(
+        tenant=tenant.id,
+        target=tenant.target.name,
+        cloud=tenant.target.cloud,
+        account=caller.account,
+        region=tenant.region,
+        zones=(zones[0], zones[1]),
+        tier=tenant.tier,
+        ring=tenant.ring,
+        organization=tenant.organization,
+        labels=dict(tenant.labels),
+        sizing=tenant.sizing,
+        release=release,
+        schema_version=version.schema_version,
+        image_id=house.image(tenant.target, version, tenant.region),
+        domain=tenant.target.domain,
+    )
+
+
+def check_account(target: Target, account: str) -> None:
+    """Raise AuthenticationError where the credentials belong to another account than the registry says."""
+    if target.account and target.account != account:
+        raise AuthenticationError(
+            f"target {target.name} is account {target.account}, but these credentials belong to {account}",
+            hint="export AWS_PROFILE=... for the right account, or correct targets/"
+            f"{target.name}/account in the registry",
+        )
+
+
+def freeze(house: House, registry: RegistryView, tenant: Tenant, args: StackArgs, **more: Any) -> JsonDict:
+    """The payload of an operation: all it needs to go on by itself, even where the registry changes meanwhile."""
+    return {
+        "registry": str(registry.path),
+        "target": asdict(tenant.target),
+        "args": asdict(args),
+        "digest": desired_digest(tenant, args.release, house.program_version),
+        **more,
+    }
+
+
+def thaw_args(payload: Mapping[str, Any]) -> StackArgs:
+    """The stack's arguments from a payload."""
+    raw = dict(payload["args"])
+    raw["sizing"] = Sizing(**raw["sizing"])
+    raw["zones"] = tuple(raw["zones"])
+    raw["cloud"] = CloudKind(raw["cloud"])
+    return StackArgs(**raw)
+
+
+def thaw_target(payload: Mapping[str, Any]) -> Target:
+    """The target from a payload."""
+    raw = {f.name: payload["target"][f.name] for f in fields(Target)}
+    return Target(**{**raw, "cloud": CloudKind(raw["cloud"]), "regions": tuple(raw["regions"])})
+
+
+def thaw_registry(payload: Mapping[str, Any]) -> Path:
+    """The registry's path from a payload."""
+    return Path(payload["registry"])
+
+
+def unprotected(args: StackArgs) -> StackArgs:
+    """The same stack with all protection against deletion off: what `offboard` applies before it destroys."""
+    return replace(args, sizing=replace(args.sizing, deletion_protection=False))

@@ -1,0 +1,92 @@
+"""What the use cases need around them; `app.py` builds it. Narrow on purpose, so that a test's fakes stay tiny."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from provisioner.model.clock import Clock
+from provisioner.model.ports import Cloud, Engine, Ledger, Operations, Prober, Stack
+from provisioner.model.stack import StackArgs
+from provisioner.model.tenant import Release, Target, Tenant
+
+
+class RegistryView(Protocol):
+    """A loaded registry."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    @property
+    def targets(self) -> Mapping[str, Target]:
+        """All targets by name."""
+
+    def tenant_ids(self) -> list[str]:
+        """All ids, in file order."""
+
+    def tenant(self, tenant_id: str) -> Tenant:
+        """One tenant, resolved. Raises UsageError with near misses for an unknown id."""
+
+    def tenants(self) -> list[Tenant]:
+        """All tenants, resolved, in file order."""
+
+    def release(self, version: str) -> Release:
+        """One release. Raises UsageError for an unknown version."""
+
+    def resolve_new(self, tenant_id: str, fields: Mapping[str, Any]) -> Tenant:
+        """The tenant that adding these fields would give. Raises RegistryError or UsageError as adding would."""
+
+
+class RegistryFile(Protocol):
+    """The registry as a file that people edit too."""
+
+    def load(self) -> RegistryView:
+        """Read and check it. Raises RegistryError with all problems."""
+
+    def add(self, tenant_id: str, fields: Mapping[str, Any]) -> None:
+        """Add an entry in place; the same entry again is no change."""
+
+    def remove(self, tenant_id: str) -> None:
+        """Remove an entry in place; one that is gone is success."""
+
+
+class House(Protocol):
+    """Adapters by what they are for. Properties are built on first use."""
+
+    @property
+    def clock(self) -> Clock:
+        """Time."""
+
+    @property
+    def prober(self) -> Prober:
+        """Asks products how they are."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """What happened and what holds."""
+
+    @property
+    def operations(self) -> Operations:
+        """Runs operations durably."""
+
+    @property
+    def program_version(self) -> str:
+        """Digest of the stack's program: a new program makes `apply` look again."""
+
+    def registry(self, path: Path | None = None) -> RegistryFile:
+        """The registry at `path`, or the one of this command."""
+
+    def ready(self, target: Target) -> None:
+        """Start what the target needs (the sandbox's daemon)."""
+
+    def engine(self, target: Target) -> Engine:
+        """The engine that serves the target."""
+
+    def cloud(self, target: Target, region: str) -> Cloud:
+        """The target's cloud in one region."""
+
+    def image(self, target: Target, release: Release, region: str) -> str:
+        """The AMI id of a release. Raises UsageError where the release has none for that region."""
+
+    def stack(self, args: StackArgs) -> Stack:
+        """The tenant's program with its arguments."""

@@ -1,0 +1,44 @@
+"""Operations: ids, looking at them, going on with them, handing them to a process of their own."""
+
+import secrets
+
+from provisioner.model.clock import Clock
+from provisioner.model.errors import UsageError
+from provisioner.model.json import JsonDict
+from provisioner.model.ledger import Operation, OperationStatus
+from provisioner.model.ports import Progress
+from provisioner.ops.house import House
+
+UNFINISHED = (OperationStatus.RUNNING, OperationStatus.FAILED, OperationStatus.INTERRUPTED)
+
+
+def new_id(clock: Clock) -> str:
+    """An id that sorts by time: 11 hexadecimal digits of milliseconds, 6 random ones."""
+    return f"{int(clock.now().timestamp() * 1000):011x}{secrets.token_hex(3)}"
+
+
+def unfinished(house: House, tenant: str, *kinds: str) -> Operation | None:
+    """The newest operation of the tenant, if it is of these kinds and did not end well."""
+    newest = next(iter(house.ledger.operations(tenant=tenant, limit=1)), None)
+    if newest is None or newest.status not in UNFINISHED or (kinds and newest.kind not in kinds):
+        return None
+    return newest
+
+
+def find(house: House, operation_id: str) -> Operation:
+    """One operation with its steps, by id or unambiguous prefix. Raises UsageError where there is none."""
+    found = house.ledger.operation(operation_id)
+    if found is None:
+        raise UsageError(f"there is no operation {operation_id}", hint="provision operations list")
+    return found
+
+
+def resume(house: House, operation_id: str, progress: Progress) -> JsonDict:
+    """Go on where it stopped, with the input that it was given then."""
+    operation = find(house, operation_id)
+    if operation.status is OperationStatus.SUCCEEDED:
+        raise UsageError(
+            f"operation {operation.id} ({operation.kind} of {operation.tenant}) is done",
+            hint=f"provision show {operation.tenant}",
+        )
+    return house.operations.resume(operation.id, progress)

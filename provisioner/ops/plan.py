@@ -1,0 +1,124 @@
+"""`provision plan`: what each tenant needs, and why. Changes nothing in the cloud, the registry or the state."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from provisioner.model import firewall
+from provisioner.model.change import Plan
+from provisioner.model.errors import ExitCode, ProvisionError, UsageError
+from provisioner.model.json import JsonDict
+from provisioner.model.ledger import Operation, TenantRecord
+from provisioner.model.lifecycle import Lifecycle
+from provisioner.model.ports import RunOptions
+from provisioner.model.tenant import Tenant, desired_digest
+from provisioner.ops.desired import freeze, stack_args
+from provisioner.ops.house import House, RegistryView
+from provisioner.ops.operations import unfinished
+from provisioner.ops.waivers import freeze_waivers
+
+Verdict = Literal["unchanged", "change", "create", "resume", "refused", "failed", "applied"]
+ACTIONABLE: tuple[Verdict, ...] = ("change", "create", "resume")
+_NOT_NOW = (Lifecycle.SUSPENDED, Lifecycle.RESTORING, Lifecycle.OFFBOARDING)
+
+
+@dataclass(frozen=True, slots=True)
+class Intention:
+    """What one tenant needs, and why. `payload` is the frozen input of the operation that would do it."""
+
+    tenant: str
+    verdict: Verdict
+    reason: str
+    plan: Plan | None = None
+    payload: JsonDict | None = None
+    operation_id: str | None = None
+    error: ProvisionError | None = None
+
+
+def decide(
+    tenant: Tenant, record: TenantRecord | None, waiting: Operation | None, program_version: str, *, refresh: bool
+) -> Intention:
+    """What the registry and the ledger alone say. Pure: the cloud is looked at later, and only where it's needed."""
+    if record is None or record.lifecycle is Lifecycle.RETIRED:
+        return Intention(tenant.id, "create", "it was never made")
+    if waiting is not None and waiting.kind == "new-tenant":
+        return Intention(tenant.id, "resume", "its creation is unfinished", operation_id=waiting.id)
+    if record.lifecycle in _NOT_NOW or (waiting is not None and waiting.kind == "offboard"):
+        error = UsageError(
+            f"tenant {tenant.id} can't be applied: it is {record.lifecycle}", hint=f"provision show {tenant.id}"
+        )
+        return Intention(tenant.id, "failed", error.message, error=error)
+    reason = _why(tenant, record, program_version, refresh=refresh)
+    return Intention(tenant.id, "change" if reason else "unchanged", reason or "its desired state was reached")
+
+
+def _why(tenant: Tenant, record: TenantRecord, program_version: str, *, refresh: bool) -> str | None:
+    if record.lifecycle is not Lifecycle.ACTIVE:
+        return f"it is {record.lifecycle}"
+    release = record.assigned_release or tenant.desired_release
+    if record.applied_digest != desired_digest(tenant, release, program_version):
+        return "its desired state was changed"
+    drift = record.facts.get("drift")
+    if drift is not None and drift.value.get("changes"):
+        return f"drift was seen at {drift.at:%Y-%m-%d %H:%M} UTC"
+    return "the cloud is asked (--refresh)" if refresh else None
+
+
+def plan(
+    house: House,
+    registry: RegistryView,
+    tenants: Sequence[Tenant],
+    *,
+    refresh: bool = False,
+    parallel: int = 8,
+) -> list[Intention]:
+    """One intention for each tenant, in the given order. A tenant that can't be planned is an answer, not an end."""
+    records = {r.id: r for r in house.ledger.tenants()}
+    first = [_decided(house, t, records.get(t.id), refresh=refresh) for t in tenants]
+    looked = [(t, i) for t, i in zip(tenants, first, strict=True) if i.verdict in ("change", "create")]
+    if not looked:
+        return first
+    with ThreadPoolExecutor(max_workers=min(parallel, len(looked))) as pool:
+        answers = list(pool.map(lambda p: _look(house, registry, p[0], records.get(p[0].id), p[1]), looked))
+    by_id = {a.tenant: a for a in answers}
+    return [by_id.get(i.tenant, i) for i in first]
+
+
+def _decided(house: House, tenant: Tenant, record: TenantRecord | None, *, refresh: bool) -> Intention:
+    at_rest = record is None or record.lifecycle in (Lifecycle.ACTIVE, Lifecycle.RETIRED)
+    waiting = None if at_rest else unfinished(house, tenant.id)
+    return decide(tenant, record, waiting, house.program_version, refresh=refresh)
+
+
+def _look(
+    house: House, registry: RegistryView, tenant: Tenant, record: TenantRecord | None, decided: Intention
+) -> Intention:
+    """Preview one tenant against the cloud as it is, and ask the firewall."""
+    seen = decided
+    try:
+        release = tenant.desired_release
+        if record is not None and decided.verdict == "change":
+            _same_target(tenant, record)
+            release = record.assigned_release or release
+        args = stack_args(house, registry, tenant, release)
+        found = house.engine(tenant.target).preview(house.stack(args), RunOptions(refresh=True))
+        seen = replace(decided, plan=found)
+        if record is not None and decided.verdict == "change":
+            house.ledger.observe(tenant.id, "drift", {"changes": len(found.changes)})
+        firewall.check(tenant.id, found, tenant.waivers, house.clock.now().date())
+    except ProvisionError as error:
+        verdict: Verdict = "refused" if error.exit_code is ExitCode.REFUSED else "failed"
+        return replace(seen, verdict=verdict, reason=error.message, error=error)
+    payload = freeze(house, registry, tenant, args, waivers=freeze_waivers(tenant))
+    if not found.changes and record is not None and record.lifecycle is Lifecycle.ACTIVE:
+        return replace(seen, verdict="unchanged", reason="the cloud is as desired", payload=payload)
+    return replace(seen, payload=payload)
+
+
+def _same_target(tenant: Tenant, record: TenantRecord) -> None:
+    if record.target != tenant.target.name:
+        raise UsageError(
+            f"tenant {tenant.id} lives on target {record.target}, not on {tenant.target.name}",
+            hint=f"leave --target away, or set tenants/{tenant.id}/target to {record.target} in the registry",
+        )

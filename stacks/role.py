@@ -1,0 +1,119 @@
+"""Who the tenant's machine is to AWS: what it may do, and what nobody can ever let it do."""
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from stacks.policies import Statement, allow, document, trust
+from stacks.scope import Scope, log_group
+
+_SSM_CORE = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
+# What the SSM agent calls. The managed policy also grants reading every parameter of the account; the boundary doesn't.
+_AGENT_ACTIONS = (
+    "ssm:DescribeAssociation",
+    "ssm:DescribeDocument",
+    "ssm:GetDeployablePatchSnapshotForInstance",
+    "ssm:GetDocument",
+    "ssm:GetManifest",
+    "ssm:ListAssociations",
+    "ssm:ListInstanceAssociations",
+    "ssm:PutComplianceItems",
+    "ssm:PutConfigurePackageResult",
+    "ssm:PutInventory",
+    "ssm:UpdateAssociationStatus",
+    "ssm:UpdateInstanceAssociationStatus",
+    "ssm:UpdateInstanceInformation",
+    "ssmmessages:CreateControlChannel",
+    "ssmmessages:CreateDataChannel",
+    "ssmmessages:OpenControlChannel",
+    "ssmmessages:OpenDataChannel",
+    "ec2messages:AcknowledgeMessage",
+    "ec2messages:DeleteMessage",
+    "ec2messages:FailMessage",
+    "ec2messages:GetEndpoint",
+    "ec2messages:GetMessages",
+    "ec2messages:SendReply",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MachineRoleArgs:
+    """ARNs of what is the tenant's own."""
+
+    scope: Scope
+    key_arn: pulumi.Input[str]
+    bucket_arn: pulumi.Output[str]
+    product_secret_arn: pulumi.Input[str]
+    master_secret_arn: pulumi.Input[str]
+
+
+class MachineRole(pulumi.ComponentResource):
+    """Role, instance profile and the log group they write to.
+
+    The permissions boundary keeps the role inside the tenant, whatever is attached to it.
+    """
+
+    role_name: pulumi.Output[str]
+    profile_name: pulumi.Output[str]
+    grants: list[pulumi.Resource]
+
+    def __init__(self, name: str, args: MachineRoleArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("provision:tenant:MachineRole", name, None, opts)
+        scope = args.scope
+        named = pulumi.ResourceOptions(parent=self, delete_before_replace=True)
+        logs = log_group(scope, "machine-log-group", scope.machine_log_path, args.key_arn, self)
+        own = _own(args, logs)
+        boundary = aws.iam.Policy(
+            "machine-boundary",
+            name=scope.physical("machine-boundary"),
+            description=f"The most that the machine of tenant {scope.args.tenant} may ever do",
+            # The master's secret is within it: the bootstrap lets the machine read that one for some minutes.
+            policy=document(
+                allow(_AGENT_ACTIONS, ["*"]),
+                *own,
+                allow(["secretsmanager:GetSecretValue"], [args.product_secret_arn, args.master_secret_arn]),
+            ),
+            tags=scope.tags("machine-boundary"),
+            opts=named,
+        )
+        role = aws.iam.Role(
+            "machine-role",
+            name=scope.physical("machine"),
+            assume_role_policy=trust("ec2.amazonaws.com"),
+            permissions_boundary=boundary.arn,
+            force_detach_policies=True,
+            tags=scope.tags("machine-role"),
+            opts=named,
+        )
+        managed = aws.iam.RolePolicyAttachment("machine-ssm", role=role.name, policy_arn=_SSM_CORE, opts=named)
+        inline = aws.iam.RolePolicy(
+            "machine-policy",
+            name="own-tenant",
+            role=role.name,
+            policy=document(*own, allow(["secretsmanager:GetSecretValue"], [args.product_secret_arn])),
+            opts=named,
+        )
+        profile = aws.iam.InstanceProfile(
+            "machine-profile",
+            name=scope.physical("machine"),
+            role=role.name,
+            tags=scope.tags("machine-profile"),
+            opts=named,
+        )
+        self.role_name = role.name
+        self.profile_name = profile.name
+        self.grants = [managed, inline]
+        self.register_outputs({"role_name": role.name})
+
+
+def _own(args: MachineRoleArgs, logs: aws.cloudwatch.LogGroup) -> list[Statement]:
+    return [
+        allow(["kms:Decrypt", "kms:GenerateDataKey"], [args.key_arn]),
+        allow(["s3:ListBucket"], [args.bucket_arn]),
+        allow(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], [pulumi.Output.concat(args.bucket_arn, "/*")]),
+        allow(
+            ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+            [pulumi.Output.concat(logs.arn, ":*")],
+        ),
+    ]

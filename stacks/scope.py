@@ -1,0 +1,90 @@
+"""What every component of a tenant's stack shares: the arguments, fixed names, tags and the log groups' one shape."""
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_aws as aws
+
+from provisioner.model.stack import PROJECT, StackArgs
+from provisioner.model.tenant import CloudKind, Sizing
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The tenant for which resources are made. All names are functions of its id: the same args, the same names."""
+
+    args: StackArgs
+
+    @property
+    def sizing(self) -> Sizing:
+        """What the tier buys."""
+        return self.args.sizing
+
+    @property
+    def on_aws(self) -> bool:
+        """Whether there is TLS, DNS and a certificate authority; the sandbox speaks plain HTTP on loopback."""
+        return self.args.cloud is CloudKind.AWS
+
+    @property
+    def guarded(self) -> bool:
+        """Whether what holds data or is known to the outside is protected against deletion."""
+        return self.sizing.deletion_protection
+
+    @property
+    def host(self) -> str:
+        """The tenant's name in the DNS."""
+        return f"{self.args.tenant}.{self.args.domain}"
+
+    def physical(self, part: str) -> str:
+        """A fixed name in the account, at most 64 characters (IAM's limit)."""
+        return f"provision-{self.args.tenant}-{part}"
+
+    def tags(self, name: str) -> dict[str, str]:
+        """Tags of the resource with the logical name `name`; the provider's default tags come on top."""
+        return {"Name": f"{self.args.tenant}-{name}", "provision:resource": name}
+
+    def default_tags(self) -> dict[str, str]:
+        """Tags of every resource. `provision:stack` and `provision:resource` together find what a lost reply made."""
+        args = self.args
+        tags = {
+            "provision:tenant": args.tenant,
+            "provision:stack": f"{PROJECT}/{args.tenant}",
+            "provision:target": args.target,
+            "provision:tier": args.tier,
+            "provision:ring": str(args.ring),
+        }
+        if args.organization:
+            tags["provision:organization"] = args.organization
+        return tags | {f"provision:label:{key}": value for key, value in sorted(args.labels.items())}
+
+    @property
+    def flow_log_path(self) -> str:
+        """Log group of the network's flow log."""
+        return f"/provision/{self.args.tenant}/flow"
+
+    @property
+    def machine_log_path(self) -> str:
+        """Log group that the machine may write to."""
+        return f"/provision/{self.args.tenant}/machine"
+
+    def database_log_path(self, export: str) -> str:
+        """Log group that RDS writes an exported log to; RDS chose its name."""
+        return f"/aws/rds/instance/{self.args.tenant}/{export}"
+
+    def arn(self, service: str, resource: str) -> str:
+        """ARN of something of this account and region."""
+        return f"arn:aws:{service}:{self.args.region}:{self.args.account}:{resource}"
+
+
+def log_group(
+    scope: Scope, name: str, path: str, key_arn: pulumi.Input[str], parent: pulumi.Resource
+) -> aws.cloudwatch.LogGroup:
+    """A log group with the tenant's retention and key. Made before its writer: AWS would make one that keeps all."""
+    return aws.cloudwatch.LogGroup(
+        name,
+        name=path,
+        retention_in_days=scope.sizing.log_retention_days,
+        kms_key_id=key_arn,
+        tags=scope.tags(name),
+        opts=pulumi.ResourceOptions(parent=parent, delete_before_replace=True),
+    )

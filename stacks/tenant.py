@@ -1,0 +1,193 @@
+"""The Pulumi program of a tenant: everything that one customer's instance is made of."""
+
+from collections.abc import Callable
+
+import pulumi
+import pulumi_aws as aws
+
+from provisioner.model.stack import StackArgs
+from stacks.access import PRODUCT_PORT, Access, AccessArgs
+from stacks.database import DATABASE_NAME, DATABASE_USER, Database, DatabaseArgs
+from stacks.files import Files, FilesArgs
+from stacks.front import AddressArgs, AddressFront, BalancerArgs, BalancerFront
+from stacks.machine import Machine, MachineArgs
+from stacks.network import Network, NetworkArgs
+from stacks.role import MachineRole, MachineRoleArgs
+from stacks.scope import Scope
+from stacks.secrets import Secrets, SecretsArgs
+from stacks.version import program_version
+from stacks.watch import Watch, WatchArgs
+
+PROGRAM_VERSION = program_version()
+# Where the image keeps RDS's certificate authorities (docs/product-contract.md).
+_RDS_CA = "/etc/provision/rds-ca.pem"
+
+
+def program(args: StackArgs) -> Callable[[], None]:
+    """The program for `args`, to be run by an engine. It exports the fields of `StackOutputs`, and no secret."""
+    return lambda: _Tenant(args).make()
+
+
+def warm() -> None:
+    """Load every module of pulumi_aws that the program uses. Call it once in the main thread, before any threads:
+    the SDK's lazy modules are not safe to load from several (`_LazyModule` has no lock)."""
+    _ = (
+        aws.Provider,
+        aws.acm.Certificate,
+        aws.cloudwatch.LogGroup,
+        aws.ec2.Instance,
+        aws.iam.Role,
+        aws.kms.Key,
+        aws.lb.LoadBalancer,
+        aws.rds.Instance,
+        aws.route53.Record,
+        aws.s3.Bucket,
+        aws.secretsmanager.Secret,
+        aws.sns.Topic,
+        aws.vpc.SecurityGroupIngressRule,
+    )
+
+
+class _Tenant:
+    """One run of the program: components in the order in which they need each other."""
+
+    def __init__(self, args: StackArgs) -> None:
+        self._args = args
+        self._scope = Scope(args)
+        provider = aws.Provider(
+            "aws",
+            region=args.region,
+            default_tags=aws.ProviderDefaultTagsArgs(tags=self._scope.default_tags()),
+            # The last check before anything is made in the wrong account.
+            allowed_account_ids=[args.account] if self._scope.on_aws else None,
+        )
+        self._opts = pulumi.ResourceOptions(providers=[provider])
+        self._zone_id: pulumi.Output[str] = aws.route53.get_zone_output(
+            name=args.domain, opts=pulumi.InvokeOutputOptions(provider=provider)
+        ).zone_id
+
+    def make(self) -> None:
+        """Register all resources and export the outputs."""
+        scope, opts = self._scope, self._opts
+        secrets = Secrets("secrets", SecretsArgs(scope), opts)
+        network = Network("network", NetworkArgs(scope, secrets.key_arn), opts)
+        access = Access("access", AccessArgs(scope, network.vpc_id), opts)
+        files = Files("files", FilesArgs(scope, secrets.key_arn), opts)
+        database = Database(
+            "database",
+            DatabaseArgs(scope, secrets.key_arn, network.private_subnet_ids, access.database_group_id),
+            opts,
+        )
+        role = self._role(secrets, files, database)
+        machine = self._machine(secrets, network, access, files, database, role)
+        front = self._front(network, access, machine)
+        self._watch(secrets, machine, database, front)
+        outputs = {
+            "url": front.url,
+            "machine_id": machine.machine_id,
+            "role_name": role.role_name,
+            "database_identifier": database.identifier,
+            "database_address": database.address,
+            "database_port": database.port,
+            "database_name": DATABASE_NAME,
+            "database_user": DATABASE_USER,
+            "master_secret_arn": database.master_secret_arn,
+            "product_secret_arn": secrets.product_secret_arn,
+            "key_arn": secrets.key_arn,
+            "files_bucket": files.bucket,
+        }
+        for name, value in outputs.items():
+            pulumi.export(name, value)
+
+    def _role(self, secrets: Secrets, files: Files, database: Database) -> MachineRole:
+        return MachineRole(
+            "machine-role",
+            MachineRoleArgs(
+                self._scope,
+                key_arn=secrets.key_arn,
+                bucket_arn=files.arn,
+                product_secret_arn=secrets.product_secret_arn,
+                master_secret_arn=database.master_secret_arn,
+            ),
+            self._opts,
+        )
+
+    def _machine(
+        self,
+        secrets: Secrets,
+        network: Network,
+        access: Access,
+        files: Files,
+        database: Database,
+        role: MachineRole,
+    ) -> Machine:
+        behind_balancer = access.balancer_group_id is not None
+        environment: dict[str, pulumi.Input[str]] = {
+            "TENANT": self._args.tenant,
+            "RELEASE": self._args.release,
+            "SCHEMA_VERSION": str(self._args.schema_version),
+            "AWS_REGION": self._args.region,
+            "LISTEN_PORT": str(PRODUCT_PORT),
+            "DATABASE_HOST": database.address,
+            "DATABASE_PORT": database.port.apply(lambda port: str(int(port))),
+            "DATABASE_NAME": DATABASE_NAME,
+            "DATABASE_USER": DATABASE_USER,
+            "DATABASE_SECRET": secrets.product_secret_arn,
+            "PGSSLMODE": "verify-full",
+            "PGSSLROOTCERT": _RDS_CA,
+            "FILES_BUCKET": files.bucket,
+            "TLS_NAME": self._scope.host if self._scope.on_aws and not behind_balancer else "",
+        }
+        subnets = network.private_subnet_ids if behind_balancer else network.public_subnet_ids
+        return Machine(
+            "machine",
+            MachineArgs(
+                self._scope,
+                key_arn=secrets.key_arn,
+                subnet_id=subnets[0],
+                group_id=access.machine_group_id,
+                profile_name=role.profile_name,
+                environment=environment,
+                needs=[*network.ways_out, *access.rules, *role.grants],
+            ),
+            self._opts,
+        )
+
+    def _front(self, network: Network, access: Access, machine: Machine) -> AddressFront | BalancerFront:
+        if access.balancer_group_id is None:
+            return AddressFront(
+                "front",
+                AddressArgs(self._scope, self._zone_id, machine.machine_id, network.ways_out),
+                self._opts,
+            )
+        return BalancerFront(
+            "front",
+            BalancerArgs(
+                self._scope,
+                zone_id=self._zone_id,
+                machine_id=machine.machine_id,
+                vpc_id=network.vpc_id,
+                subnet_ids=network.public_subnet_ids,
+                group_id=access.balancer_group_id,
+                ways_out=network.ways_out,
+            ),
+            self._opts,
+        )
+
+    def _watch(
+        self, secrets: Secrets, machine: Machine, database: Database, front: AddressFront | BalancerFront
+    ) -> None:
+        balancer = None
+        if isinstance(front, BalancerFront):
+            balancer = {"LoadBalancer": front.balancer_suffix, "TargetGroup": front.group_suffix}
+        Watch(
+            "watch",
+            WatchArgs(
+                self._scope,
+                key_arn=secrets.key_arn,
+                machine={"InstanceId": machine.machine_id},
+                database={"DBInstanceIdentifier": database.identifier},
+                balancer=balancer,
+            ),
+            self._opts,
+        )

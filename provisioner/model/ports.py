@@ -99,13 +99,21 @@ class Ledger(Protocol):
         *,
         result: JsonDict | None = None,
         error: str | None = None,
+        lease: Lease | None = None,
     ) -> None:
-        """`STARTED` again counts an attempt."""
+        """`STARTED` again counts an attempt. With `lease`, in the same transaction: raises LeaseLostError where it
+        isn't the tenant's newest any more."""
 
     def set_operation(
-        self, operation_id: str, status: OperationStatus, *, error: str | None = None, hint: str | None = None
+        self,
+        operation_id: str,
+        status: OperationStatus,
+        *,
+        error: str | None = None,
+        hint: str | None = None,
+        lease: Lease | None = None,
     ) -> None:
-        """End an operation, or set it running again."""
+        """End an operation, or set it running again. `lease` as in `record_step`."""
 
     def acquire_lease(self, tenant: str, operation_id: str, reason: str, holder: Holder, ttl: timedelta) -> Lease:
         """Take the tenant's lease. A lease is free when released, expired, or held by a process proven dead on this
@@ -227,11 +235,14 @@ class OperationStepDefinition:
 
 @dataclass(frozen=True, slots=True)
 class OperationDefinition:
-    """A kind of operation. `failed` is called once when a step has failed for good, to record the lifecycle."""
+    """A kind of operation. Both hooks record the lifecycle, under the lease. `started` is called at the beginning of
+    every attempt, also of one that goes on after a failure; `failed` when a step has failed, with the cause, and not
+    for an interruption or a lost lease."""
 
     kind: str
     reason: str
     steps: tuple[OperationStepDefinition, ...]
+    started: Callable[[StepContext], None] | None = None
     failed: Callable[[StepContext, str], None] | None = None
 
 
@@ -249,4 +260,5 @@ class Operations(Protocol):
         """Ask every operation that runs in this process to stop at its next safe place; each stays resumable."""
 
     def close(self) -> None:
-        """Stop threads; running operations stay resumable."""
+        """Ask running operations to stop (their callers get CancelledError, and they can be resumed), wait for steps
+        in flight within a grace period, stop threads. What a command with several threads calls on ^C."""

@@ -1,0 +1,136 @@
+"""Tables of the ledger, the same in SQLite and PostgreSQL.
+
+Times and JSON are text: times because SQLite has no type for them and the fixed format sorts as it reads, JSON because
+the journal's hashes cover the very text that is stored. `migrations/` builds these tables; a test compares the two.
+"""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from provisioner.model.json import canonical
+
+HEAD = "0001"
+"""Newest revision in `migrations/versions`: a ledger at it needs no alembic."""
+
+
+def to_text(at: datetime) -> str:
+    """ISO 8601 in UTC with microseconds: one width, so that text order is time order."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+class Time(sa.TypeDecorator[datetime]):
+    """A timezone-aware moment."""
+
+    impl = sa.String(32)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002 - its form
+        return None if value is None else to_text(value)
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
+        return None if value is None else datetime.fromisoformat(value)
+
+
+class JsonText(sa.TypeDecorator[Any]):
+    """A JSON object in its canonical text."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str:  # noqa: ARG002
+        return canonical(value)
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> Any:  # noqa: ARG002
+        return None if value is None else json.loads(value)
+
+
+metadata = sa.MetaData()
+
+operations = sa.Table(
+    "operations",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("kind", sa.String(64), nullable=False),
+    sa.Column("tenant", sa.String(64), nullable=False),
+    sa.Column("target", sa.String(64), nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("payload", JsonText, nullable=False),
+    sa.Column("started_at", Time, nullable=False),
+    sa.Column("ended_at", Time),
+    sa.Column("error", sa.Text),
+    sa.Column("hint", sa.Text),
+    sa.Index("operations_by_tenant", "tenant", "started_at"),
+    sa.Index("operations_by_time", "started_at"),
+)
+
+operation_steps = sa.Table(
+    "operation_steps",
+    metadata,
+    sa.Column("operation_id", sa.String(64), sa.ForeignKey("operations.id"), primary_key=True),
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("started_at", Time, nullable=False),
+    sa.Column("ended_at", Time),
+    sa.Column("result", JsonText, nullable=False),
+    sa.Column("error", sa.Text),
+)
+
+# One row a tenant for ever: a release keeps the row, so that the token never goes back.
+leases = sa.Table(
+    "leases",
+    metadata,
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("token", sa.BigInteger, nullable=False),
+    sa.Column("held", sa.Boolean, nullable=False),
+    sa.Column("operation_id", sa.String(64), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("host", sa.String(255), nullable=False),
+    sa.Column("boot_id", sa.String(128), nullable=False),
+    sa.Column("pid", sa.BigInteger, nullable=False),
+    sa.Column("pid_started", sa.String(32), nullable=False),
+    sa.Column("user", sa.String(255), nullable=False),
+    sa.Column("acquired_at", Time, nullable=False),
+    sa.Column("expires_at", Time, nullable=False),
+    sa.Column("expires_monotonic", sa.Double, nullable=False),
+)
+
+tenants = sa.Table(
+    "tenants",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("target", sa.String(64), nullable=False),
+    sa.Column("lifecycle", sa.String(16), nullable=False),
+    sa.Column("assigned_release", sa.String(64)),
+    sa.Column("applied_digest", sa.String(64)),
+    sa.Column("cause", sa.Text),
+    sa.Column("updated_at", Time, nullable=False),
+)
+
+facts = sa.Table(
+    "facts",
+    metadata,
+    sa.Column("tenant", sa.String(64), sa.ForeignKey("tenants.id"), primary_key=True),
+    sa.Column("name", sa.String(64), primary_key=True),
+    sa.Column("value", JsonText, nullable=False),
+    sa.Column("at", Time, nullable=False),
+)
+
+# Append-only: triggers in both databases forbid UPDATE and DELETE.
+journal = sa.Table(
+    "journal",
+    metadata,
+    sa.Column("number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("at", Time, nullable=False),
+    sa.Column("tenant", sa.String(64)),
+    sa.Column("operation_id", sa.String(64)),
+    sa.Column("kind", sa.String(64), nullable=False),
+    sa.Column("detail", JsonText, nullable=False),
+    sa.Column("previous", sa.String(64), nullable=False),
+    sa.Column("hash", sa.String(64), nullable=False),
+    sa.Index("journal_by_tenant", "tenant", "number"),
+)

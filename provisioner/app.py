@@ -1,0 +1,164 @@
+"""The composition root: settings -> adapters -> use cases. The only place that knows every room."""
+
+import secrets
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from provisioner.model.clock import Clock, SystemClock
+from provisioner.model.errors import UnsupportedError, UsageError
+from provisioner.model.ports import Cloud, Engine, Ledger, Operations, Prober, Stack
+from provisioner.model.stack import PROJECT, StackArgs
+from provisioner.model.tenant import CloudKind, Release, Target
+from provisioner.settings import Settings, private
+
+if TYPE_CHECKING:
+    from provisioner.registry import Registry
+    from provisioner.sandbox.client import SandboxClient
+
+
+class RegistryAt:
+    """The registry file at a path, with this command's `--target` in place of the default."""
+
+    def __init__(self, path: Path, target: str | None) -> None:
+        self._path = path
+        self._target = target
+
+    def load(self) -> "Registry":
+        from provisioner import registry
+
+        return registry.load(self._path, target=self._target)
+
+    def add(self, tenant_id: str, fields: Mapping[str, Any]) -> None:
+        from provisioner import registry
+
+        registry.add_tenant(self._path, tenant_id, fields)
+
+    def remove(self, tenant_id: str) -> None:
+        from provisioner import registry
+
+        registry.remove_tenant(self._path, tenant_id)
+
+
+class App:
+    """The `House` of the use cases. Adapters are made on first use, so that a command pays for what it needs."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._lock = Lock()
+        self._clouds: dict[tuple[str, str], Cloud] = {}
+
+    @cached_property
+    def clock(self) -> Clock:
+        return SystemClock()
+
+    @cached_property
+    def prober(self) -> Prober:
+        from provisioner.cloud.health import HttpProber
+
+        return HttpProber()
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        from provisioner.ledger import open_ledger
+
+        return open_ledger(f"sqlite:///{self.settings.folder() / 'ledger.db'}", self.clock)
+
+    @cached_property
+    def operations(self) -> Operations:
+        from provisioner.durable import DurableOperations
+        from provisioner.ops.converge import Converge
+        from provisioner.ops.offboard import Offboard
+
+        definitions = {**Converge(self).definitions(), **Offboard(self).definitions()}
+        return DurableOperations(self.settings.folder() / "durable.db", definitions, self.ledger, self.clock)
+
+    @cached_property
+    def program_version(self) -> str:
+        from stacks.version import program_version
+
+        return program_version()
+
+    @cached_property
+    def sandbox(self) -> "SandboxClient":
+        """The sandbox of this home, running or not."""
+        from provisioner.sandbox.client import SandboxClient
+
+        return SandboxClient(self.settings.folder() / "sandbox")
+
+    @cached_property
+    def _embedded(self) -> Engine:
+        from provisioner.engines.embedded import EmbeddedEngine
+        from stacks.tenant import warm
+
+        return EmbeddedEngine(
+            state_dir=self.settings.folder("state"),
+            passphrase=self._passphrase,
+            provider_address=lambda _: f"127.0.0.1:{self.sandbox.ensure_running().provider_port}",
+            warm=warm,
+        )
+
+    def registry(self, path: Path | None = None) -> RegistryAt:
+        return RegistryAt(path or self.settings.registry, self.settings.target)
+
+    def ready(self, target: Target) -> None:
+        if target.cloud is CloudKind.SANDBOX:
+            self.sandbox.ensure_running()
+            self.sandbox.ensure_zone(target.domain)
+
+    def engine(self, target: Target) -> Engine:
+        if target.cloud is CloudKind.SANDBOX:
+            with self._lock:
+                return self._embedded
+        raise UnsupportedError(
+            f"target {target.name} is on AWS, and this version has no engine for AWS yet",
+            hint="choose a sandbox target with --target, or see docs/limits.md",
+        )
+
+    def cloud(self, target: Target, region: str) -> Cloud:
+        with self._lock:
+            key = (target.name, region)
+            if key not in self._clouds:
+                self._clouds[key] = self._make_cloud(target, region)
+            return self._clouds[key]
+
+    def image(self, target: Target, release: Release, region: str) -> str:
+        if target.cloud is CloudKind.SANDBOX:
+            if "sandbox" not in release.images:
+                raise UsageError(
+                    f"release {release.version} has no image for the sandbox",
+                    hint=f"add releases/{release.version}/images/sandbox: the release's directory",
+                )
+            return self.sandbox.register_image(Path(release.images["sandbox"]))
+        if region not in release.images:
+            raise UsageError(
+                f"release {release.version} has no image in region {region} (it has: {', '.join(release.images)})",
+                hint=f"add releases/{release.version}/images/{region} to the registry",
+            )
+        return release.images[region]
+
+    def stack(self, args: StackArgs) -> Stack:
+        from stacks.tenant import program
+
+        return Stack(PROJECT, args.tenant, program(args))
+
+    def _make_cloud(self, target: Target, region: str) -> Cloud:
+        from provisioner.cloud.aws import AwsCloud
+        from provisioner.cloud.session import Access
+
+        if target.cloud is CloudKind.AWS:
+            return AwsCloud(Access(region))
+        info = self.sandbox.ensure_running()
+        return AwsCloud(Access(region, info.endpoint_url, info.access_key_id, info.secret_access_key))
+
+    def _passphrase(self) -> str:
+        """The key of secrets in checkpoints; made on first use, in a file that only this user can read."""
+        path = self.settings.folder() / "passphrase"
+        try:
+            with open(path, "x", opener=private) as out:
+                out.write(secrets.token_urlsafe(32))
+        except FileExistsError:
+            pass
+        return path.read_text()

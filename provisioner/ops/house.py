@@ -21,6 +21,10 @@ class RegistryView(Protocol):
     def targets(self) -> Mapping[str, Target]:
         """All targets by name."""
 
+    @property
+    def default_target(self) -> Target:
+        """The target of tenants that name none."""
+
     def tenant_ids(self) -> list[str]:
         """All ids, in file order."""
 

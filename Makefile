@@ -1,0 +1,63 @@
+# `make demo` and `make test` are all that a newcomer needs; both install what they need into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+DEMO := PROVISION_HOME=$(CURDIR)/.demo/home PROVISION_REGISTRY=$(CURDIR)/.demo/tenants.yaml $(BIN)/provision
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo demo-clean test lint types imports unit docs lock bench
+
+help:  ## What there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+install: .venv/.installed  ## A virtual environment in .venv with everything, as the lock file says
+
+.venv/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "provision needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv .venv || { echo "Python's venv module is missing (Debian: apt-get install python3-venv)"; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[0-9.]+' requirements.lock)"
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@$(BIN)/python -m compileall -q provisioner stacks || true
+	@touch $@
+
+demo: install  ## The sandbox, and `provision new-tenant acme` in it; all of it lies in .demo
+	@mkdir -p .demo
+	@test -f .demo/tenants.yaml || sed -E 's#(sandbox: *)examples/#\1../examples/#; s#=\./tenants#=../tenants#' tenants.yaml > .demo/tenants.yaml
+	@if $(DEMO) show acme --no-probe >/dev/null 2>&1 && ! $(DEMO) operations list --tenant acme --unfinished --output json | grep -q new-tenant; \
+	  then $(DEMO) sandbox start; else $(DEMO) new-tenant acme; fi
+	@echo; $(DEMO) show acme
+	@echo; echo "Open the url above in a browser. Look around with:"
+	@echo "  export PROVISION_HOME=$(CURDIR)/.demo/home PROVISION_REGISTRY=$(CURDIR)/.demo/tenants.yaml"
+	@echo "  $(BIN)/provision list"
+	@echo "End it with: make demo-clean"
+
+demo-clean:  ## Stop the demo and delete it
+	@if [ -x $(BIN)/provision ] && [ -d .demo ]; then $(DEMO) sandbox reset --yes; fi
+	@rm -rf .demo
+
+test: lint types imports unit  ## Everything that CI runs
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+imports: install
+	$(BIN)/lint-imports
+
+unit: install
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal
+
+docs: install  ## Write the generated documents again
+	$(BIN)/python -m docs.generate
+
+bench: install  ## Ratios and figures, as table and JSON
+	$(BIN)/python -m benchmarks
+
+lock: install  ## Resolve the dependencies again
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-emit-index-url \
+	  --upgrade pyproject.toml --output-file requirements.lock

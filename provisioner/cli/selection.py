@@ -1,0 +1,91 @@
+"""Selectors of the command line, the same for every command, and what is done with the selected."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from provisioner.cli.framework import Session
+from provisioner.cli.results import TenantList
+from provisioner.model.errors import UsageError
+from provisioner.model.selector import Selector, select
+from provisioner.model.tenant import Tenant
+from provisioner.ops import views
+from provisioner.ops.house import House, RegistryView
+from provisioner.ops.plan import Intention, plan
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The selected tenants of one reading of the registry."""
+
+    house: House
+    registry: RegistryView
+    tenants: list[Tenant]
+
+    def plan(self, *, refresh: bool, parallel: int) -> list[Intention]:
+        """One intention for each."""
+        return plan(self.house, self.registry, self.tenants, refresh=refresh, parallel=parallel)
+
+
+def chosen(
+    session: Session,
+    ids: Sequence[str] | None,
+    tenant: Sequence[str] | None,
+    ring: Sequence[int] | None,
+    tier: Sequence[str] | None,
+    region: Sequence[str] | None,
+    organization: Sequence[str] | None,
+    label: Sequence[str] | None,
+    every: bool,
+) -> Chosen:
+    """The tenants that the words select. Raises UsageError where no word selects anything: all must be said."""
+    words = _selector([*(ids or ()), *(tenant or ())], ring, tier, region, organization, label, every)
+    if not words.narrows and not words.all:
+        raise UsageError("no tenant was selected", hint="name tenants, or use --ring, --tier, --label ... or --all")
+    registry = session.app.registry().load()
+    return Chosen(session.app, registry, select(registry.tenants(), words))
+
+
+def listed(
+    session: Session,
+    tenant: Sequence[str] | None,
+    ring: Sequence[int] | None,
+    tier: Sequence[str] | None,
+    region: Sequence[str] | None,
+    organization: Sequence[str] | None,
+    label: Sequence[str] | None,
+    every: bool,
+    *,
+    wide: bool = False,
+    probe: bool = False,
+) -> TenantList:
+    """Views of the selected tenants; without words of all, and of those that only the ledger knows."""
+    words = _selector(tenant or (), ring, tier, region, organization, label, every)
+    house = session.app
+    registry = house.registry().load()
+    everyone = registry.tenants()
+    picked = select(everyone, words) if words.narrows else everyone
+    rows = views.fleet(house, picked)
+    if probe:
+        views.probe_all(house, rows)
+        rows = views.fleet(house, picked)
+    return TenantList(rows if words.narrows else rows + views.orphans(house, registry), wide=wide)
+
+
+def _selector(
+    tenants: Sequence[str],
+    ring: Sequence[int] | None,
+    tier: Sequence[str] | None,
+    region: Sequence[str] | None,
+    organization: Sequence[str] | None,
+    label: Sequence[str] | None,
+    every: bool,
+) -> Selector:
+    return Selector(
+        tenants=tuple(tenants),
+        rings=tuple(ring or ()),
+        tiers=tuple(tier or ()),
+        regions=tuple(region or ()),
+        organizations=tuple(organization or ()),
+        labels=tuple(label or ()),
+        all=every,
+    )

@@ -1,0 +1,190 @@
+"""Results as tables and lines, for a person."""
+
+import dataclasses
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import singledispatch
+from typing import TYPE_CHECKING, Any
+
+from provisioner.cli.results import Intentions, Made, OperationList, Table, TenantList
+from provisioner.cli.sandbox_view import SandboxStatus
+from provisioner.model.change import Plan, StepOp
+from provisioner.model.ledger import Operation
+from provisioner.ops.plan import Intention
+from provisioner.ops.views import TenantView
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def age(when: datetime | None, now: datetime | None = None) -> str:
+    """How long ago, in the largest unit that fits: "12s", "5m", "3h", "8d"."""
+    if when is None:
+        return "never"
+    seconds = max(0, int(((now or datetime.now(UTC)) - when).total_seconds()))
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def grid(console: "Console", columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A plain table: no frame, so that it can be read in a narrow terminal and cut with awk."""
+    from rich.table import Table as RichTable
+
+    table = RichTable(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column.upper(), overflow="fold", no_wrap=False)
+    for row in rows:
+        table.add_row(*("-" if cell in (None, "") else str(cell) for cell in row))
+    console.print(table, markup=False)
+
+
+@singledispatch
+def show(result: Any, console: "Console") -> None:  # noqa: ARG001 - the registered ones use it
+    """Print one kind of result for a person."""
+    raise TypeError(f"no table for {type(result).__name__}")
+
+
+@show.register
+def _(result: TenantList, console: "Console") -> None:
+    if not result.tenants:
+        console.print("no tenants", markup=False)
+        return
+    if result.wide:
+        columns = ["id", "state", "health", "checked", "desired", "assigned", "observed", "cause"]
+        rows = [_status_row(t) for t in result.tenants]
+    else:
+        columns = ["id", "state", "tier", "region", "ring", "release", "organization", "url"]
+        rows = [_list_row(t) for t in result.tenants]
+    grid(console, columns, rows)
+
+
+@show.register
+def _(result: TenantView, console: "Console") -> None:
+    database = result.database
+    where = f"{database['id']} at {database['address']}:{database['port']}" if database else None
+    releases = f"desired {result.release.desired}, assigned {result.release.assigned}"
+    pairs = [
+        ("id", result.id),
+        ("state", result.state + (f": {result.cause}" if result.cause else "")),
+        ("url", result.url),
+        ("health", f"{result.health.status}, {age(result.health.checked_at)} ago"),
+        ("", result.health.detail),
+        ("release", f"{releases}, observed {result.release.observed}"),
+        ("tier", result.tier),
+        ("where", f"target {result.target}, region {result.region}, ring {result.ring}"),
+        ("organization", result.organization),
+        ("labels", ", ".join(f"{k}={v}" for k, v in result.labels.items())),
+        ("machine", result.machine.get("id")),
+        ("database", where),
+        ("stack", f"{result.stack['name']}, {result.stack['resources']} resources" if result.stack else None),
+        ("operation", f"{result.open_operation} is unfinished" if result.open_operation else None),
+        ("lease", f"held by {result.holder}" if result.holder else None),
+    ]
+    _pairs(console, pairs)
+
+
+@show.register
+def _(result: Made, console: "Console") -> None:
+    pairs = [(f.name, getattr(result, f.name)) for f in dataclasses.fields(result)]
+    _pairs(console, pairs)
+
+
+@show.register
+def _(result: Intentions, console: "Console") -> None:
+    for intention in result.intentions:
+        summary = _summary(intention.plan) if intention.plan else ""
+        console.print(f"{intention.tenant}: {intention.verdict}: {intention.reason}{summary}", markup=False)
+        _changes(console, intention)
+        if intention.error is not None and intention.error.hint:
+            console.print(f"  next: {intention.error.hint}", markup=False)
+
+
+@show.register
+def _(result: OperationList, console: "Console") -> None:
+    rows = [[o.id, o.kind, o.tenant, o.status, age(o.started_at), _length(o), o.error] for o in result.operations]
+    grid(console, ["id", "kind", "tenant", "status", "age", "took", "error"], rows)
+
+
+@show.register
+def _(result: Operation, console: "Console") -> None:
+    _pairs(
+        console,
+        [
+            ("id", result.id),
+            ("what", f"{result.kind} {result.tenant} on target {result.target}"),
+            ("status", result.status),
+            ("started", f"{result.started_at:%Y-%m-%d %H:%M:%S} UTC, {age(result.started_at)} ago"),
+            ("error", result.error),
+            ("next", result.hint),
+        ],
+    )
+    rows = [[s.name, s.status, s.attempts, _length(s), s.error] for s in result.steps]
+    grid(console, ["step", "status", "attempts", "took", "error"], rows)
+
+
+@show.register
+def _(result: Table, console: "Console") -> None:
+    grid(console, result.columns, [[row.get(c) for c in result.columns] for row in result.rows])
+
+
+def _pairs(console: "Console", pairs: Sequence[tuple[str, Any]]) -> None:
+    width = max(len(name) for name, _ in pairs)
+    for name, value in pairs:
+        if value not in (None, ""):
+            console.print(f"{name:<{width}}  {value}", markup=False)
+
+
+def _summary(plan: Plan) -> str:
+    counts = [f"{n} {op}" for op, n in plan.summary().items() if op != StepOp.SAME]
+    same = plan.summary().get(StepOp.SAME, 0)
+    return f" ({', '.join([*counts, f'{same} same'])})"
+
+
+_SIGNS = {StepOp.CREATE: "+", StepOp.UPDATE: "~", StepOp.DELETE: "-", StepOp.IMPORT: "="}
+
+
+def _changes(console: "Console", intention: Intention) -> None:
+    """Every change of a living stack; of a new one the count is enough."""
+    if intention.plan is None or intention.verdict == "create":
+        return
+    for step in intention.plan.changes:
+        paths = ", ".join(c.path + ("!" if c.replaces else "") for c in step.changes)
+        sign = _SIGNS.get(step.op, "!")
+        console.print(f"  {sign} {step.op} {step.type} {step.name}" + (f" [{paths}]" if paths else ""), markup=False)
+
+
+def _length(item: Any) -> str | None:
+    return f"{(item.ended_at - item.started_at).total_seconds():.1f}s" if item.ended_at else None
+
+
+def _list_row(t: TenantView) -> list[Any]:
+    return [t.id, t.state, t.tier, t.region, t.ring, t.release.assigned or t.release.desired, t.organization, t.url]
+
+
+def _status_row(t: TenantView) -> list[Any]:
+    health = [t.health.status, age(t.health.checked_at)]
+    return [t.id, t.state, *health, t.release.desired, t.release.assigned, t.release.observed, t.cause]
+
+
+@show.register
+def _(result: SandboxStatus, console: "Console") -> None:
+    if not result.running:
+        console.print("the sandbox is not running", markup=False)
+        return
+    for name, value in result.detail.items():
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            console.print(f"{name}:", markup=False)
+            columns = list(dict.fromkeys(key for row in value for key in row))
+            grid(console, columns, [[_cell(row.get(c)) for c in columns] for row in value])
+        else:
+            console.print(f"{name}: {_cell(value)}", markup=False)
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{k} {v}" for k, v in value.items())
+    return value

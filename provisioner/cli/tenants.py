@@ -1,0 +1,175 @@
+"""Commands on tenants."""
+
+from typing import Annotated
+
+import typer
+
+from provisioner.cli.ask import type_again
+from provisioner.cli.framework import Session, command
+from provisioner.model.errors import UsageError
+
+Ids = Annotated[list[str] | None, typer.Argument(metavar="[TENANT]...", help="Ids of tenants.", show_default=False)]
+TenantOption = Annotated[list[str] | None, typer.Option("--tenant", help="Select by id.", show_default=False)]
+RingOption = Annotated[list[int] | None, typer.Option("--ring", help="Select by ring, 0 to 3.", show_default=False)]
+TierOption = Annotated[list[str] | None, typer.Option("--tier", help="Select by tier.", show_default=False)]
+RegionOption = Annotated[list[str] | None, typer.Option("--region", help="Select by region.", show_default=False)]
+OrganizationOption = Annotated[
+    list[str] | None, typer.Option("--organization", help="Select by organization.", show_default=False)
+]
+LabelOption = Annotated[
+    list[str] | None, typer.Option("--label", help="Select by label: key or key=value.", show_default=False)
+]
+AllOption = Annotated[bool, typer.Option("--all", help="Select all tenants.")]
+ParallelOption = Annotated[int, typer.Option("--parallel", min=1, max=64, help="Tenants at once.")]
+RefreshOption = Annotated[bool, typer.Option("--refresh", help="Look at the cloud even where nothing was changed.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the root."""
+    command(app, "new-tenant")(new_tenant)
+    command(app, "plan")(plan)
+    command(app, "apply")(apply)
+    command(app, "list")(list_)
+    command(app, "show")(show)
+    command(app, "status")(status)
+    command(app, "offboard")(offboard)
+
+
+def new_tenant(
+    session: Session,
+    tenant_id: Annotated[str, typer.Argument(metavar="ID", help="2 to 31 of a-z, 0-9 and -, beginning with a letter.")],
+    tier: Annotated[str | None, typer.Option("--tier", help="Commercial size.", show_default=False)] = None,
+    region: Annotated[str | None, typer.Option("--region", help="Region of the target.", show_default=False)] = None,
+    ring: Annotated[int | None, typer.Option("--ring", min=0, max=3, help="0 internal ... 3 late.")] = None,
+    release: Annotated[str | None, typer.Option("--release", help="Pin a release.", show_default=False)] = None,
+    organization: Annotated[str | None, typer.Option("--organization", help="Group it belongs to.")] = None,
+    label: Annotated[list[str] | None, typer.Option("--label", help="key=value; may be repeated.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check and preview; change nothing.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Return at once; the work goes on by itself.")] = False,
+) -> object:
+    """Give a customer a running instance of its own. Killed at any point, the same command goes on."""
+    from provisioner.cli.labels import labels
+    from provisioner.cli.running import make, propose_new
+    from provisioner.ops.requests import NewTenantRequest
+
+    words = NewTenantRequest(
+        tenant_id, tier, region, ring, release, organization, session.settings.target, labels(label or [])
+    )
+    proposal = propose_new(session, words)
+    if dry_run:
+        return proposal.preview()
+    return make(session, proposal, detach=detach)
+
+
+def plan(
+    session: Session,
+    ids: Ids = None,
+    tenant: TenantOption = None,
+    ring: RingOption = None,
+    tier: TierOption = None,
+    region: RegionOption = None,
+    organization: OrganizationOption = None,
+    label: LabelOption = None,
+    every: AllOption = False,
+    refresh: RefreshOption = False,
+    detailed_exitcode: Annotated[
+        bool, typer.Option("--detailed-exitcode", help="Exit 7 where changes are pending.")
+    ] = False,
+    parallel: ParallelOption = 8,
+) -> object:
+    """Show what `apply` would do and why. Exit 6 where the firewall would refuse it."""
+    from provisioner.cli.results import Intentions
+    from provisioner.cli.selection import chosen
+
+    picked = chosen(session, ids, tenant, ring, tier, region, organization, label, every)
+    return Intentions(picked.plan(refresh=refresh, parallel=parallel), detailed=detailed_exitcode)
+
+
+def apply(
+    session: Session,
+    ids: Ids = None,
+    tenant: TenantOption = None,
+    ring: RingOption = None,
+    tier: TierOption = None,
+    region: RegionOption = None,
+    organization: OrganizationOption = None,
+    label: LabelOption = None,
+    every: AllOption = False,
+    refresh: RefreshOption = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="The same as `plan`.")] = False,
+    parallel: ParallelOption = 8,
+) -> object:
+    """Make tenants what the registry says. Never upgrades a release; one failed tenant stops no other."""
+    from provisioner.cli.results import Intentions
+    from provisioner.cli.running import apply_all
+    from provisioner.cli.selection import chosen
+
+    picked = chosen(session, ids, tenant, ring, tier, region, organization, label, every)
+    intentions = picked.plan(refresh=refresh, parallel=parallel)
+    if dry_run:
+        return Intentions(intentions)
+    return apply_all(session, intentions, parallel=parallel)
+
+
+def list_(
+    session: Session,
+    tenant: TenantOption = None,
+    ring: RingOption = None,
+    tier: TierOption = None,
+    region: RegionOption = None,
+    organization: OrganizationOption = None,
+    label: LabelOption = None,
+    every: AllOption = False,
+) -> object:
+    """List tenants, from the registry and the ledger alone."""
+    from provisioner.cli.selection import listed
+
+    return listed(session, tenant, ring, tier, region, organization, label, every)
+
+
+def show(
+    session: Session,
+    tenant_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the tenant.")],
+    probe: Annotated[bool, typer.Option("--probe/--no-probe", help="Ask the product how it is.")] = True,
+) -> object:
+    """Show one tenant: releases, health, machine, database, stack."""
+    from provisioner.ops import views
+
+    return views.show(session.app, tenant_id, probe=probe)
+
+
+def status(
+    session: Session,
+    tenant: TenantOption = None,
+    ring: RingOption = None,
+    tier: TierOption = None,
+    region: RegionOption = None,
+    organization: OrganizationOption = None,
+    label: LabelOption = None,
+    every: AllOption = False,
+    probe: Annotated[bool, typer.Option("--probe", help="Ask each product how it is now.")] = False,
+) -> object:
+    """Show the fleet's state, health and releases, with the age of what is known."""
+    from provisioner.cli.selection import listed
+
+    return listed(session, tenant, ring, tier, region, organization, label, every, wide=True, probe=probe)
+
+
+def offboard(
+    session: Session,
+    tenant_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the tenant.")],
+    discard_data: Annotated[bool, typer.Option("--discard-data", help="Destroy its data for good.")] = False,
+    again: Annotated[str | None, typer.Option("--confirm", metavar="ID", help="The id again, for scripts.")] = None,
+) -> object:
+    """Destroy a tenant's instance and take it out of the registry. There are no recovery points yet: data is lost."""
+    from provisioner.cli.running import retire
+    from provisioner.ops.offboard import propose
+
+    operation_id, payload = propose(session.app, tenant_id)
+    if not discard_data:
+        raise UsageError(
+            f"offboarding {tenant_id} destroys its database and files, and there are no recovery points yet",
+            hint=f"provision offboard {tenant_id} --discard-data",
+        )
+    type_again(f"the tenant's id ({tenant_id})", tenant_id, again)
+    return retire(session, tenant_id, operation_id, payload)

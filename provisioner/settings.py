@@ -1,0 +1,44 @@
+"""Where things are: flag > environment > default. Values only; nothing is opened here."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of one command. `home` holds all local state; `target` overrides the registry's default."""
+
+    home: Path
+    registry: Path
+    target: str | None = None
+
+    @staticmethod
+    def read(
+        *, registry: Path | None = None, target: str | None = None, environ: Mapping[str, str] = os.environ
+    ) -> "Settings":
+        """From flags and the environment (PROVISION_HOME, PROVISION_REGISTRY, PROVISION_TARGET)."""
+        home = environ.get("PROVISION_HOME")
+        return Settings(
+            home=Path(home).expanduser().absolute() if home else _default_home(),
+            registry=(registry or Path(environ.get("PROVISION_REGISTRY") or "tenants.yaml")).absolute(),
+            target=target or environ.get("PROVISION_TARGET") or None,
+        )
+
+    def folder(self, *parts: str) -> Path:
+        """A folder below the home, for this user only."""
+        path = self.home.joinpath(*parts)
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return path
+
+
+def _default_home() -> Path:
+    import platformdirs
+
+    return platformdirs.user_state_path("provision")
+
+
+def private(path: str, flags: int) -> int:
+    """An opener for `open`: the file is readable by this user only from its first moment on."""
+    return os.open(path, flags, 0o600)

@@ -31,8 +31,12 @@ class World:
 
     def folder(self, *parts: str) -> Path:
         """A folder below the daemon's home, made if it isn't there (0711 under root, so that uids can pass)."""
-        path = self.home.joinpath(*parts)
-        path.mkdir(parents=True, exist_ok=True)
+        path = self.home
+        for part in ("", *parts):
+            path = path / part
+            if not path.exists():
+                path.mkdir(exist_ok=True)
+                path.chmod(0o711 if self.rooted else 0o700)
         return path
 
 

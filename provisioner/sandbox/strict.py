@@ -1,0 +1,5 @@
+"""Tightens moto where it is laxer than AWS and no body is involved."""
+
+
+def install() -> None:
+    pass

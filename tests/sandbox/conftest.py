@@ -1,0 +1,65 @@
+"""A sandbox daemon of its own for a test module."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from provisioner.sandbox import bodies, info
+from provisioner.sandbox.client import SandboxClient, SandboxInfo
+
+
+class Sandbox:
+    """A running daemon in a folder of its own. `control` is the light client, `client` makes boto3 ones."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.control = SandboxClient(home)
+        self.info: SandboxInfo = self.control.ensure_running()
+
+    def client(self, service: str, region: str = "eu-west-1", **config: Any) -> Any:
+        """A boto3 client with the operator's keys; `config` goes to botocore's Config."""
+        return boto3.client(  # type: ignore[call-overload]
+            service,
+            region_name=region,
+            endpoint_url=self.info.endpoint_url,
+            aws_access_key_id=self.info.access_key_id,
+            aws_secret_access_key=self.info.secret_access_key,
+            config=Config(**config),
+        )
+
+    def kill(self) -> None:
+        """kill -9 the daemon and nothing else; returns when it is gone."""
+        running = info.read(self.home)
+        assert running is not None, "no daemon to kill"
+        os.kill(running.info.pid, signal.SIGKILL)
+        while info.started(running.info.pid) == running.started:
+            time.sleep(0.01)
+
+    def start(self) -> SandboxInfo:
+        """Start it again after `kill` or `control.stop()`."""
+        self.info = self.control.ensure_running()
+        return self.info
+
+    def end(self) -> None:
+        """Stop it, and kill by pid what is left."""
+        try:
+            self.control.stop()
+        finally:
+            if info.read(self.home):
+                self.kill()
+            bodies.end_all(self.home)
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A daemon for the module; tests of one module share it and its state."""
+    running = Sandbox(tmp_path_factory.mktemp("sandbox") / "home")
+    yield running
+    running.end()

@@ -1,0 +1,1 @@
+"""A small product: notes, in a database of its own."""

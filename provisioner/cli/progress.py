@@ -26,10 +26,10 @@ def progress() -> Iterator[Progress]:
 
 def text(event: Event) -> str:
     """One event as a line."""
-    words = [event.subject, event.name]
+    words: list[str] = [event.subject, event.name]
     if event.kind not in (EventKind.STEP_STARTED, EventKind.STEP_DONE, EventKind.STEP_FAILED, EventKind.MESSAGE):
         words = [event.subject, " ".join(w for w in (event.op, event.type, event.name) if w)]
-    words.append(event.message if event.kind is EventKind.MESSAGE else str(event.kind).split("-")[-1])
+    words.append(event.message or "" if event.kind is EventKind.MESSAGE else str(event.kind).split("-")[-1])
     line = " ".join(w for w in words if w)
     if event.kind is not EventKind.MESSAGE and event.message:
         line += f": {event.message}"

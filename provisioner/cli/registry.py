@@ -49,9 +49,7 @@ def schema(
 
 def format_(
     session: Session,
-    check: Annotated[
-        bool, typer.Option("--check", help="Change nothing; exit 1 where something would change.")
-    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="Change nothing; exit 1 if it would change.")] = False,
 ) -> object:
     """Bring the file into canonical order and indentation; comments stay."""
     from provisioner import registry

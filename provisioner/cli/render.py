@@ -24,7 +24,7 @@ def render(result: Any, output: Output) -> None:
 
         yaml = YAML(typ="safe")
         yaml.default_flow_style = False
-        yaml.sort_base_mapping_type_on_output = False
+        yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # ruamel's own way to keep the order
         yaml.dump(plain(result), sys.stdout)
     elif isinstance(result, Text):
         sys.stdout.write(result.text.rstrip("\n") + "\n")

@@ -43,23 +43,27 @@ class Converge:
             OperationStepDefinition("finish", self.finish),
         )
         return {
-            kind: OperationDefinition(kind, reason, steps, failed=self.failed)
+            kind: OperationDefinition(kind, reason, steps, started=self.started, failed=self.failed)
             for kind, reason in (("new-tenant", "a new tenant is being made"), ("apply", "changes are being applied"))
         }
 
+    def started(self, ctx: StepContext) -> None:
+        """Every attempt begins on the record: a new tenant is being made, a living one is being changed."""
+        ledger = self._house.ledger
+        record = ledger.ensure_tenant(ctx.tenant, thaw_args(ctx.payload).target)
+        if record.lifecycle not in (Lifecycle.UPDATING, Lifecycle.PROVISIONING):
+            made = record.applied_digest is not None
+            goal = Lifecycle.UPDATING if made else Lifecycle.PROVISIONING
+            ledger.set_lifecycle(ctx.tenant, goal, operation_id=ctx.operation_id)
+
     def register(self, ctx: StepContext) -> JsonDict:
-        """Registry entry, ledger record, lifecycle, assigned release: intent, before anything is made."""
+        """Registry entry and assigned release: intent, before anything is made."""
         fields = ctx.payload.get("fields")
         if isinstance(fields, dict):
             self._house.registry(thaw_registry(ctx.payload)).add(ctx.tenant, fields)
-        args, ledger = thaw_args(ctx.payload), self._house.ledger
-        record = ledger.ensure_tenant(ctx.tenant, args.target)
-        made = record.applied_digest is not None or record.lifecycle is Lifecycle.ACTIVE
-        goal = Lifecycle.UPDATING if made else Lifecycle.PROVISIONING
-        if record.lifecycle not in (Lifecycle.UPDATING, Lifecycle.PROVISIONING):
-            ledger.set_lifecycle(ctx.tenant, goal, operation_id=ctx.operation_id)
-        ledger.assign_release(ctx.tenant, args.release, operation_id=ctx.operation_id)
-        return {"lifecycle": str(goal)}
+        release = thaw_args(ctx.payload).release
+        self._house.ledger.assign_release(ctx.tenant, release, operation_id=ctx.operation_id)
+        return {"release": release}
 
     def check(self, ctx: StepContext) -> JsonDict:
         """The firewall, under the lease: what was shown before may have changed since."""

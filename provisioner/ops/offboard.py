@@ -56,20 +56,18 @@ class Offboard:
     def definitions(self) -> dict[str, OperationDefinition]:
         """The kind by name."""
         steps = (
-            OperationStepDefinition("begin", self.begin),
             OperationStepDefinition("unprotect", self.unprotect),
             OperationStepDefinition("destroy", self.destroy),
             OperationStepDefinition("sweep", self.sweep),
             OperationStepDefinition("retire", self.retire),
         )
-        return {"offboard": OperationDefinition("offboard", "it is being offboarded", steps, failed=self.failed)}
+        reason = "it is being offboarded"
+        return {"offboard": OperationDefinition("offboard", reason, steps, started=self.started, failed=self.failed)}
 
-    def begin(self, ctx: StepContext) -> JsonDict:
+    def started(self, ctx: StepContext) -> None:
         """Intent: from here on the tenant only goes forward."""
-        args = thaw_args(ctx.payload)
-        self._house.ledger.ensure_tenant(ctx.tenant, args.target)
+        self._house.ledger.ensure_tenant(ctx.tenant, thaw_args(ctx.payload).target)
         self._house.ledger.set_lifecycle(ctx.tenant, Lifecycle.OFFBOARDING, operation_id=ctx.operation_id)
-        return {}
 
     def unprotect(self, ctx: StepContext) -> JsonDict:
         """Deletes obey the *state*: protection off and final snapshots off must be applied before anything is deleted.

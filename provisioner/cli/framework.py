@@ -36,6 +36,7 @@ RegistryOption = Annotated[
 TargetOption = Annotated[
     str | None, typer.Option("--target", help="Target to use in place of the registry's default.", show_default=False)
 ]
+SHARED_NAMES = ("output", "yes", "registry", "target")
 _SHARED: dict[str, Any] = {
     "output": OutputOption,
     "yes": YesOption,

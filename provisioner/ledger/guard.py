@@ -1,4 +1,4 @@
-"""Defence in depth: no secret enters the ledger under a name that says it is one.
+"""Defence in depth: no secret enters the ledger under a name that says it is one, or within a URL.
 
 Rooms keep secrets out by construction (docs/architecture.md). This catches the mistake of passing a whole AWS answer
 on, and names the path, never the value. An ARN or a name that points to a secret is welcome.
@@ -16,8 +16,17 @@ _SECRET_KEY = re.compile(
 )
 
 
+_URL_PASSWORD = re.compile(r"://[^/@:\s]*:[^/@\s]+@")
+
+
 def refuse_secrets(value: Json, where: str) -> None:
-    """Raise ProvisionError for a text under a key such as `password`, `SecretString` or `session_token`."""
+    """Raise ProvisionError for a text under a key such as `password`, `SecretString` or `session_token`, and for a
+    URL with a password."""
+    if isinstance(value, str) and _URL_PASSWORD.search(value):
+        raise ProvisionError(
+            f"refused to record {where}: it is a URL with a password in it",
+            hint="give the password in a file: PGPASSFILE for PostgreSQL; nothing was written",
+        )
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if isinstance(inner, str) and inner and not inner.startswith("arn:") and _SECRET_KEY.search(key):

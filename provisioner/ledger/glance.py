@@ -1,0 +1,47 @@
+"""All tenants of a SQLite ledger, without SQLAlchemy, whose import alone costs 0.3 s: `list` has 0.6 s for all of it."""
+
+import json
+import sqlite3
+from collections import defaultdict
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+from provisioner.model.ledger import Fact, TenantRecord
+from provisioner.model.lifecycle import Lifecycle
+
+REVISION = "0001"
+"""The revision whose tables the queries below read; a test holds it to the newest."""
+
+_SCHEME = "sqlite:///"
+
+
+def read_tenants(url: str) -> list[TenantRecord] | None:
+    """What `Ledger.tenants` gives. None where this can't tell (PostgreSQL, another revision, no file, damage): then
+    open the ledger, which can, or says why not."""
+    path = Path(url.removeprefix(_SCHEME))
+    if not url.startswith(_SCHEME) or not path.is_file():
+        return None
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)) as connection:
+            return _read(connection)
+    except sqlite3.Error:
+        return None
+
+
+def _read(connection: sqlite3.Connection) -> list[TenantRecord] | None:
+    connection.execute("BEGIN")  # one moment for all queries
+    if connection.execute("SELECT version_num FROM alembic_version").fetchone() != (REVISION,):
+        return None
+    facts: defaultdict[str, dict[str, Fact]] = defaultdict(dict)
+    for tenant, name, value, at in connection.execute("SELECT tenant, name, value, at FROM facts"):
+        facts[tenant][name] = Fact(json.loads(value), datetime.fromisoformat(at))
+    rows = connection.execute(
+        "SELECT id, target, lifecycle, assigned_release, applied_digest, cause, updated_at FROM tenants ORDER BY id"
+    )
+    return [
+        TenantRecord(
+            tenant, target, Lifecycle(life), release, digest, cause, datetime.fromisoformat(at), facts.get(tenant, {})
+        )
+        for tenant, target, life, release, digest, cause, at in rows
+    ]

@@ -62,18 +62,21 @@ class App:
 
     @cached_property
     def ledger(self) -> Ledger:
-        from provisioner.ledger import open_ledger
+        from provisioner.ledger.store import open_ledger
 
         return open_ledger(f"sqlite:///{self.settings.folder() / 'ledger.db'}", self.clock)
 
     @cached_property
     def operations(self) -> Operations:
-        from provisioner.durable import DurableOperations
+        from provisioner.durable.operations import DurableOperations
+        from provisioner.ledger.holder import current_holder
         from provisioner.ops.converge import Converge
         from provisioner.ops.offboard import Offboard
 
         definitions = {**Converge(self).definitions(), **Offboard(self).definitions()}
-        return DurableOperations(self.settings.folder() / "durable.db", definitions, self.ledger, self.clock)
+        home = self.settings.folder()
+        database = f"sqlite:///{home / 'durable.db'}"
+        return DurableOperations(database, definitions, self.ledger, self.clock, home, current_holder())
 
     @cached_property
     def program_version(self) -> str:

@@ -256,9 +256,6 @@ class Operations(Protocol):
     def resume(self, operation_id: str, progress: Progress) -> JsonDict:
         """Go on with an interrupted or failed operation under its frozen payload."""
 
-    def interrupt(self) -> None:
-        """Ask every operation that runs in this process to stop at its next safe place; each stays resumable."""
-
     def close(self) -> None:
         """Ask running operations to stop (their callers get CancelledError, and they can be resumed), wait for steps
         in flight within a grace period, stop threads. What a command with several threads calls on ^C."""

@@ -23,7 +23,7 @@ def apply(house: House, intentions: Sequence[Intention], progress: Progress, *, 
     except BaseException:
         for future in futures:
             future.cancel()
-        house.operations.interrupt()
+        house.operations.close()
         raise
     finally:
         pool.shutdown()

@@ -64,7 +64,8 @@ class App:
     def ledger(self) -> Ledger:
         from provisioner.ledger.store import open_ledger
 
-        return open_ledger(f"sqlite:///{self.settings.folder() / 'ledger.db'}", self.clock)
+        url = self.settings.ledger or f"sqlite:///{self.settings.folder() / 'ledger.db'}"
+        return open_ledger(url, self.clock)
 
     @cached_property
     def operations(self) -> Operations:

@@ -8,22 +8,25 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Settings of one command. `home` holds all local state; `target` overrides the registry's default."""
+    """Settings of one command. `home` holds all local state; `target` overrides the registry's default; `ledger` is
+    a URL (None: SQLite in the home)."""
 
     home: Path
     registry: Path
     target: str | None = None
+    ledger: str | None = None
 
     @staticmethod
     def read(
         *, registry: Path | None = None, target: str | None = None, environ: Mapping[str, str] = os.environ
     ) -> "Settings":
-        """From flags and the environment (PROVISION_HOME, PROVISION_REGISTRY, PROVISION_TARGET)."""
+        """From flags and the environment (PROVISION_HOME, _REGISTRY, _TARGET, _LEDGER)."""
         home = environ.get("PROVISION_HOME")
         return Settings(
             home=Path(home).expanduser().absolute() if home else _default_home(),
             registry=(registry or Path(environ.get("PROVISION_REGISTRY") or "tenants.yaml")).absolute(),
             target=target or environ.get("PROVISION_TARGET") or None,
+            ledger=environ.get("PROVISION_LEDGER") or None,
         )
 
     def folder(self, *parts: str) -> Path:

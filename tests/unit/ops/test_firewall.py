@@ -18,9 +18,7 @@ def step(op: StepOp, type_: str = DATABASE, name: str = "database") -> Step:
 
 
 @pytest.mark.parametrize("type_", sorted(firewall.STATEFUL_TYPES))
-@pytest.mark.parametrize(
-    "op", [StepOp.REPLACE, StepOp.CREATE_REPLACEMENT, StepOp.DELETE_REPLACED, StepOp.DELETE]
-)
+@pytest.mark.parametrize("op", [StepOp.REPLACE, StepOp.CREATE_REPLACEMENT, StepOp.DELETE_REPLACED, StepOp.DELETE])
 def test_every_stateful_type_and_every_destructive_op_is_refused(type_: str, op: StepOp) -> None:
     with pytest.raises(RefusedError) as refused:
         firewall.check("acme", Plan((step(op, type_),)), (), TODAY)

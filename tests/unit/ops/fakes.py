@@ -1,0 +1,274 @@
+"""A house of fakes, with a real ledger. Each fake keeps what it was asked, so that tests assert on the transcript."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from threading import Event as Flag
+from typing import Any
+
+from provisioner.ledger.store import open_ledger
+from provisioner.model.change import Plan, RunResult, Step, StepOp
+from provisioner.model.cloud import Caller, CommandResult, Database, Health, Machine
+from provisioner.model.errors import ProvisionError, UsageError
+from provisioner.model.json import Json, JsonDict
+from provisioner.model.ledger import OperationStatus, StepStatus
+from provisioner.model.ports import OperationDefinition, Progress, RunOptions, Stack, StepContext
+from provisioner.model.stack import PROJECT, StackArgs
+from provisioner.model.tenant import CloudKind, Release, Sizing, Target, Tenant
+from provisioner.ops.converge import Converge
+from provisioner.ops.offboard import Offboard
+
+SIZING = Sizing("t4g.small", 20, "address", "db.t4g.micro", "17", 20, 100, False, False, 7, 30, True)
+TARGET = Target("sandbox", CloudKind.SANDBOX, ("eu-west-1",), "sandbox.test")
+CREATE = Plan((Step(StepOp.CREATE, "urn:vpc", "aws:ec2/vpc:Vpc", "vpc"),))
+SAME = Plan((Step(StepOp.SAME, "urn:vpc", "aws:ec2/vpc:Vpc", "vpc"),))
+OUTPUTS: dict[str, Json] = {
+    "url": "http://127.9.1.1:8080",
+    "machine_id": "i-1",
+    "role_name": "provision-acme-machine",
+    "database_identifier": "acme",
+    "database_address": "127.9.1.2",
+    "database_port": 5432,
+    "database_name": "product",
+    "database_user": "product",
+    "master_secret_arn": "arn:master",
+    "product_secret_arn": "arn:product",
+    "key_arn": "arn:key",
+    "files_bucket": "1-acme-files",
+}
+
+
+class StepClock:
+    """Time that moves only when somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.at = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        self.at += timedelta(milliseconds=1)
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at.timestamp()
+
+    def sleep(self, seconds: float) -> None:
+        self.at += timedelta(seconds=seconds)
+
+
+def tenant(tenant_id: str = "acme", **changes: Any) -> Tenant:
+    values: dict[str, Any] = {
+        "id": tenant_id,
+        "tier": "standard",
+        "ring": 2,
+        "region": "eu-west-1",
+        "target": TARGET,
+        "sizing": SIZING,
+        "desired_release": "1.0.0",
+        "release_source": "channel stable",
+    }
+    return Tenant(**{**values, **changes})
+
+
+@dataclass
+class FakeRegistry:
+    path: Path = Path("/registry/tenants.yaml")
+    entries: dict[str, Tenant] = field(default_factory=dict)
+    releases: dict[str, Release] = field(
+        default_factory=lambda: {"1.0.0": Release("1.0.0", {"sandbox": "/images/1"}, 1, "none", "code-only")}
+    )
+
+    targets: Mapping[str, Target] = field(default_factory=lambda: {"sandbox": TARGET})
+    default_target: Target = TARGET
+
+    def load(self) -> "FakeRegistry":
+        return self
+
+    def add(self, tenant_id: str, fields: Mapping[str, Any]) -> None:
+        self.entries.setdefault(tenant_id, self.resolve_new(tenant_id, fields))
+
+    def remove(self, tenant_id: str) -> None:
+        self.entries.pop(tenant_id, None)
+
+    def tenant_ids(self) -> list[str]:
+        return list(self.entries)
+
+    def tenant(self, tenant_id: str) -> Tenant:
+        if tenant_id not in self.entries:
+            raise UsageError(f"there is no tenant {tenant_id}")
+        return self.entries[tenant_id]
+
+    def tenants(self) -> list[Tenant]:
+        return list(self.entries.values())
+
+    def release(self, version: str) -> Release:
+        return self.releases[version]
+
+    def resolve_new(self, tenant_id: str, fields: Mapping[str, Any]) -> Tenant:
+        changes = {k: v for k, v in fields.items() if k in ("tier", "ring", "region", "organization", "labels")}
+        return tenant(tenant_id, **changes, desired_release=fields.get("release", "1.0.0"))
+
+
+@dataclass
+class FakeEngine:
+    plans: dict[str, Plan | ProvisionError] = field(default_factory=dict)
+    stacks: set[str] = field(default_factory=set)
+    calls: list[tuple[str, str]] = field(default_factory=list)
+    fail_up: ProvisionError | None = None
+
+    def preview(self, stack: Stack, options: RunOptions = RunOptions()) -> Plan:  # noqa: B008 - as in the port
+        self.calls.append(("preview", stack.name))
+        plan = self.plans.get(stack.name, SAME if stack.name in self.stacks else CREATE)
+        if isinstance(plan, ProvisionError):
+            raise plan
+        return plan
+
+    def up(self, stack: Stack, options: RunOptions = RunOptions()) -> RunResult:  # noqa: B008
+        self.calls.append(("up", stack.name))
+        if self.fail_up is not None:
+            raise self.fail_up
+        self.stacks.add(stack.name)
+        return RunResult(CREATE.steps, dict(OUTPUTS))
+
+    def refresh(self, stack: Stack, options: RunOptions = RunOptions()) -> RunResult:  # noqa: B008
+        raise NotImplementedError
+
+    def destroy(self, stack: Stack, options: RunOptions = RunOptions()) -> RunResult:  # noqa: B008
+        self.calls.append(("destroy", stack.name))
+        self.stacks.discard(stack.name)
+        return RunResult(())
+
+    def outputs(self, stack: Stack) -> dict[str, Json]:
+        return dict(OUTPUTS) if stack.name in self.stacks else {}
+
+    def export(self, stack: Stack) -> JsonDict | None:
+        return {} if stack.name in self.stacks else None
+
+    def import_(self, stack: Stack, deployment: Mapping[str, Json]) -> None:
+        raise NotImplementedError
+
+
+@dataclass
+class FakeCloud:
+    account: str = "123456789012"
+    calls: list[str] = field(default_factory=list)
+    result: CommandResult = field(default_factory=lambda: CommandResult("Success", 0, "", ""))
+    left: list[str] = field(default_factory=list)
+
+    def caller(self) -> Caller:
+        return Caller(self.account, "arn:operator", "eu-west-1")
+
+    def zones(self) -> tuple[str, ...]:
+        return ("eu-west-1a", "eu-west-1b", "eu-west-1c")
+
+    def machines(self, tenant: str) -> list[Machine]:
+        return []
+
+    def database(self, identifier: str) -> Database | None:
+        return None
+
+    def databases(self, tenant: str) -> list[Database]:
+        return []
+
+    def ensure_password(self, secret_arn: str, username: str) -> None:
+        self.calls.append(f"password {username}")
+
+    def allow_secret(self, role: str, secret_arn: str, minutes: int) -> None:
+        self.calls.append(f"allow {secret_arn}")
+
+    def forbid_secret(self, role: str) -> None:
+        self.calls.append("forbid")
+
+    def run_command(self, machine_id: str, script: str, *, comment: str, timeout: float) -> CommandResult:
+        self.calls.append(comment)
+        return self.result
+
+    def unprotect_database(self, identifier: str) -> None:
+        self.calls.append("unprotect")
+
+    def empty_bucket(self, bucket: str) -> None:
+        self.calls.append(f"empty {bucket}")
+
+    def leftovers(self, tenant: str) -> list[str]:
+        return self.left
+
+
+@dataclass
+class FakeProber:
+    answers: list[Health] = field(default_factory=list)
+
+    def probe(self, url: str, *, timeout: float = 5.0) -> Health:
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+class InLine:
+    """Runs operations in the calling thread, on the ledger's record alone."""
+
+    def __init__(self, ledger: Any, definitions: Mapping[str, OperationDefinition]) -> None:
+        self._ledger = ledger
+        self._definitions = definitions
+        self.closed = False
+
+    def run(self, kind: str, operation_id: str, tenant: str, payload: JsonDict, progress: Progress) -> JsonDict:
+        target: Any = payload["target"]
+        operation = self._ledger.begin_operation(operation_id, kind, tenant, target["name"], payload)
+        definition = self._definitions[kind]
+        results: dict[str, JsonDict] = {s.name: s.result for s in operation.steps if s.status is StepStatus.DONE}
+        context: Callable[[], StepContext] = lambda: StepContext(  # noqa: E731
+            operation_id, tenant, payload, dict(results), progress, Flag()
+        )
+        if definition.started:
+            definition.started(context())
+        for step in (s for s in definition.steps if s.name not in results):
+            try:
+                results[step.name] = step.run(context())
+            except ProvisionError as error:
+                if definition.failed:
+                    definition.failed(context(), error.message)
+                self._ledger.set_operation(operation_id, OperationStatus.FAILED, error=error.message)
+                raise
+            self._ledger.record_step(operation_id, step.name, StepStatus.STARTED)
+            self._ledger.record_step(operation_id, step.name, StepStatus.DONE, result=results[step.name])
+        self._ledger.set_operation(operation_id, OperationStatus.SUCCEEDED)
+        return results[definition.steps[-1].name]
+
+    def resume(self, operation_id: str, progress: Progress) -> JsonDict:
+        operation = self._ledger.operation(operation_id)
+        return self.run(operation.kind, operation.id, operation.tenant, operation.payload, progress)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeHouse:
+    """Everything that the use cases need."""
+
+    program_version = "p1"
+
+    def __init__(self, folder: Path) -> None:
+        self.clock = StepClock()
+        self.ledger = open_ledger(f"sqlite:///{folder / 'ledger.db'}", self.clock)
+        self.file = FakeRegistry()
+        self.fake_engine = FakeEngine()
+        self.fake_cloud = FakeCloud()
+        self.prober = FakeProber([Health("healthy", "1.0.0", 1, "acme")])
+        self.started: list[str] = []
+        self.operations = InLine(self.ledger, {**Converge(self).definitions(), **Offboard(self).definitions()})
+
+    def registry(self, path: Path | None = None) -> FakeRegistry:
+        return self.file
+
+    def ready(self, target: Target) -> None:
+        self.started.append(target.name)
+
+    def engine(self, target: Target) -> FakeEngine:
+        return self.fake_engine
+
+    def cloud(self, target: Target, region: str) -> FakeCloud:
+        return self.fake_cloud
+
+    def image(self, target: Target, release: Release, region: str) -> str:
+        return "ami-1"
+
+    def stack(self, args: StackArgs) -> Stack:
+        return Stack(PROJECT, args.tenant, lambda: None)

@@ -1,0 +1,1 @@
+"""Elastic IPs and load balancers: loopback addresses on which the daemon really forwards to machines."""

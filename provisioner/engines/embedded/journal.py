@@ -1,7 +1,7 @@
 """The state during a run: what the run found, what it made so far, which operations are begun. Writes the checkpoint."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from provisioner.engines.embedded.checkpoint import Pending, Snapshot, Writer
 from provisioner.engines.embedded.state import Resource
@@ -38,12 +38,10 @@ class Journal:
         with self._lock:
             return list(self._pending)
 
-    def known_ids(self, urn: str) -> list[str]:
-        """Ids that the state holds for a URN, under its old names too."""
+    def known_ids(self, urns: Collection[str]) -> list[str]:
+        """Ids that the state holds for a resource under these names."""
         with self._lock:
-            resources = self.snapshot().resources
-        names = {urn, *(alias for r in resources if r.urn == urn for alias in r.aliases)}
-        return [r.id for r in resources if r.id and r.urn in names]
+            return [r.id for r in self.snapshot().resources if r.id and r.urn in urns]
 
     def begin(self, kind: str, resource: Resource) -> None:
         """Durably note that an operation is about to start."""
@@ -58,11 +56,14 @@ class Journal:
         *,
         done: Resource | None = None,
         new: Resource | None = None,
+        condemned: Resource | None = None,
+        replaced: Resource | None = None,
         keep_pending: bool = False,
         write: bool = True,
     ) -> None:
-        """Note an outcome: `begun` has ended, `done` is gone from the state, `new` is in it. Durable with `write`,
-        otherwise it goes with the next write. `keep_pending` is for an operation of which nobody knows the outcome."""
+        """Note an outcome: `begun` has ended, `done` is gone from the state, `new` is in it, `condemned` waits for its
+        deletion, `replaced` is deleted and waits for its successor. Durable with `write`, otherwise it goes with the
+        next write. `keep_pending` is for an operation of which nobody knows the outcome."""
         with self._lock:
             if begun is not None:
                 self._writer.forget(begun)
@@ -70,6 +71,12 @@ class Journal:
                     self._pending = [p for p in self._pending if p.resource is not begun]
             if done is not None:
                 self._done.add(done)
+            if condemned is not None:
+                condemned.delete = True
+                self._writer.forget(condemned)
+            if replaced is not None:
+                replaced.pending_replacement = True
+                self._writer.forget(replaced)
             if new is not None:
                 self._news.append(new)
             self._changes += 1

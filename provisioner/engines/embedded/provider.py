@@ -10,9 +10,9 @@ from google.protobuf import empty_pb2
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc, status_pb2
 
 from provisioner.engines.embedded import values
+from provisioner.engines.embedded.diffs import Diff
 from provisioner.engines.embedded.state import name_of, type_of
 from provisioner.engines.embedded.values import Props
-from provisioner.model.change import PropertyChange
 from provisioner.model.errors import EngineError, UnsupportedError
 
 _OPTIONS: Final = [
@@ -47,35 +47,6 @@ class InitError(EngineError):
         self.outputs = values.decode(detail.properties)
         self.inputs = values.decode(detail.inputs) if detail.HasField("inputs") else None
         super().__init__("; ".join(self.reasons) or "the resource failed to initialize")
-
-
-@dataclass(frozen=True, slots=True)
-class Diff:
-    """A provider's answer. `kinds`: path -> PropertyDiff.Kind, whose odd numbers mean replacement; None without it."""
-
-    some: bool
-    unknown: bool = False
-    replaces: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
-    kinds: dict[str, int] | None = None
-    delete_before_replace: bool = False
-
-    @property
-    def replace(self) -> bool:
-        """Whether it takes another object."""
-        return bool(self.replaces) or any(kind & 1 for kind in (self.kinds or {}).values())
-
-    def changes(self) -> tuple[PropertyChange, ...]:
-        """What changes, for people."""
-        paths = {key: key in self.replaces for key in self.changed}
-        if self.kinds:
-            paths = {path: bool(kind & 1) for path, kind in self.kinds.items()}
-        flagged = {path.split(".")[0].split("[")[0] for path, replaces in paths.items() if replaces}
-        paths.update({key: True for key in self.replaces if key not in flagged})
-        return tuple(PropertyChange(path, replaces) for path, replaces in sorted(paths.items()))
-
-
-NO_DIFF: Final = Diff(False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +94,8 @@ class Provider:
 
     def _call(self, method: str, request: Any, timeout: float = _QUICK, metadata: Any = None) -> Any:
         remaining = self._remaining()
-        limit = timeout if remaining is None else max(0.001, min(timeout, remaining))
+        # A little later than the run's own end, so that a call which is cut off is told from one that failed.
+        limit = timeout if remaining is None else min(timeout, max(0.0, remaining) + 0.1)
         try:
             return getattr(self._stub, method)(request, timeout=limit, metadata=metadata)
         except grpc.RpcError as error:

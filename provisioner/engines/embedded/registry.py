@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from provisioner.engines.embedded import values
-from provisioner.engines.embedded.provider import Diff, Provider, Remaining, configuration
+from provisioner.engines.embedded.diffs import Diff
+from provisioner.engines.embedded.provider import Provider, Remaining, configuration
 from provisioner.engines.embedded.state import Resource, package_of, split_reference, type_of
 from provisioner.engines.embedded.values import Props
 from provisioner.model.errors import EngineError
@@ -58,18 +59,16 @@ class Registry:
         if failures:
             return inputs, failures
         self._checked[urn] = provider
-        if "version" in news:
-            if inputs.setdefault("version", news["version"]) != news["version"]:
-                raise EngineError(f"provider {urn} attempted to change its version")
+        if "version" in news and inputs.setdefault("version", news["version"]) != news["version"]:
+            raise EngineError(f"provider {urn} attempted to change its version")
         if "__internal" in news:
             inputs["__internal"] = news["__internal"]
         return inputs, []
 
-    def diff(self, old: Resource, news: Props) -> Diff:
-        """What a new configuration means for the provider resource itself."""
-        provider = self._checked.get(old.urn) or self._ready.get(f"{old.urn}::{old.id}")
-        provider = provider or self.ensure(f"{old.urn}::{old.id}", [old])
-        diff = provider.diff_config(old.urn, old.inputs, old.outputs, news)
+    def diff(self, urn: str, old: Resource, news: Props) -> Diff:
+        """What a new configuration means for the provider resource itself, which is called `urn` now."""
+        provider = self._checked.get(urn) or self.ensure(f"{old.urn}::{old.id}", [old])
+        diff = provider.diff_config(urn, old.inputs, old.outputs, news)
         if not diff.unknown:
             return diff
         return replace(diff, some=old.outputs != configuration(news), unknown=False)

@@ -1,0 +1,1 @@
+"""Tests of the embedded engine, against a small real gRPC provider."""

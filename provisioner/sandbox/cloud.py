@@ -1,6 +1,5 @@
 """The sandbox put together: moto's state, its front, the bodies and the Pulumi provider, round one world."""
 
-import functools
 import logging
 import secrets
 from collections.abc import Callable
@@ -9,20 +8,16 @@ from pathlib import Path
 from threading import Event, RLock, Thread
 from typing import Any
 
-import botocore.loaders
 import moto
 
-# Moto and the provider open sessions by the dozen; each would read botocore's endpoints and EC2's 2 MB model again.
-botocore.loaders.create_loader = functools.cache(botocore.loaders.create_loader)
-
-from provisioner.sandbox import blocks, images, info, missing, strict, truth  # noqa: E402
-from provisioner.sandbox.addresses import Addresses  # noqa: E402
-from provisioner.sandbox.control import Control  # noqa: E402
-from provisioner.sandbox.faults import Faults  # noqa: E402
-from provisioner.sandbox.front import Front  # noqa: E402
-from provisioner.sandbox.server import make_server  # noqa: E402
-from provisioner.sandbox.store import Store  # noqa: E402
-from provisioner.sandbox.world import Part, World  # noqa: E402
+from provisioner.sandbox import blocks, images, info, missing, strict, truth
+from provisioner.sandbox.addresses import Addresses
+from provisioner.sandbox.control import Control
+from provisioner.sandbox.faults import Faults
+from provisioner.sandbox.front import Front
+from provisioner.sandbox.server import make_server
+from provisioner.sandbox.store import Store
+from provisioner.sandbox.world import Part, World
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +44,7 @@ class SandboxCloud:
             account=info.ACCOUNT,
             addresses=Addresses(home / "addresses.json", self._block),
             lock=lock,
-            dirty=lambda: None if self._store.touch() else None,
+            dirty=self._store.dirty,
             commit=self._store.commit,
             run=_in_background,
         )

@@ -60,24 +60,18 @@ class Control:
 
     def _route(self, method: str, path: str, body: dict[str, Any]) -> Any:
         name, _, item = path.partition("/")
-        match method, name:
-            case "GET", "status":
-                return self._status()
-            case "POST", "stop":
-                self._stop()
-                return {}
-            case "PUT", "images":
-                return {"image_id": self._images.register(Path(_text(body, "directory")))}
-            case "PUT", "zones":
-                return {"zone_id": self._zone(_text(body, "name"))}
-            case "GET", "faults":
-                return self._faults.all()
-            case "POST", "faults":
-                return {"id": self._faults.add(body)}
-            case "DELETE", "faults":
-                self._faults.clear(item or None)
-                return {}
-        raise LookupError(f"{method} {PREFIX}{path}")
+        routes: dict[tuple[str, str], Callable[[], Any]] = {
+            ("GET", "status"): self._status,
+            ("POST", "stop"): self._stop,
+            ("PUT", "images"): lambda: {"image_id": self._images.register(Path(_text(body, "directory")))},
+            ("PUT", "zones"): lambda: {"zone_id": self._zone(_text(body, "name"))},
+            ("GET", "faults"): self._faults.all,
+            ("POST", "faults"): lambda: {"id": self._faults.add(body)},
+            ("DELETE", "faults"): lambda: self._faults.clear(item or None),
+        }
+        if (method, name) not in routes:
+            raise LookupError(f"{method} {PREFIX}{path}")
+        return routes[method, name]()
 
 
 def _text(body: dict[str, Any], key: str) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from threading import Event
 
 from provisioner.model.errors import ProvisionError, SandboxError
-from provisioner.sandbox import info
+from provisioner.sandbox import imports, info
 
 _LOG_BYTES = 5_000_000
 _PREDECESSOR_SECONDS = 10.0
@@ -46,7 +46,8 @@ def main(argv: list[str] | None = None) -> int:
         signal.signal(number, lambda *_: stopping.set())
     try:
         home: Path = options.home.absolute()
-        lock = _prepare(home, detach=options.detach)
+        _prepare(home, detach=options.detach)
+        imports.make_cheap()
         from provisioner.sandbox.cloud import SandboxCloud
 
         cloud = SandboxCloud(home, stopping)
@@ -60,8 +61,8 @@ def main(argv: list[str] | None = None) -> int:
         report.close()
     stopping.wait()
     cloud.stop()
-    os.close(lock)
-    return 0
+    logging.shutdown()
+    os._exit(0)  # all is written; a connection or a call that hangs shall not keep the process, and its lock, alive
 
 
 def _parse(argv: list[str] | None) -> argparse.Namespace:
@@ -72,22 +73,21 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _prepare(home: Path, *, detach: bool) -> int:
-    """Home, log and environment; returns the handle that holds the home's lock."""
+def _prepare(home: Path, *, detach: bool) -> None:
+    """Home, its lock (held until the process ends), log and environment."""
     home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o711 if os.geteuid() == 0 else 0o700)  # under root, bodies have uids of their own and pass here
-    lock = _lock(home)
+    _lock(home)
     if detach:
         _log_to(home / info.LOG)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for name in [n for n in os.environ if n.startswith(("AWS_", "MOTO_")) or n.lower().endswith("_proxy")]:
         del os.environ[name]  # of the user who happened to start it; the daemon serves all of the home's clients
     os.environ.update(_ENVIRONMENT)
-    return lock
 
 
-def _lock(home: Path) -> int:
-    """One daemon for a home. The one before may be stopping: it gets some seconds for that."""
+def _lock(home: Path) -> None:
+    """One daemon for a home: the handle stays open. The one before may be stopping: it gets some seconds for that."""
     lock = os.open(home / "daemon.lock", os.O_RDWR | os.O_CREAT, 0o600)
     deadline = time.monotonic() + _PREDECESSOR_SECONDS
     while True:
@@ -98,7 +98,7 @@ def _lock(home: Path) -> int:
                 raise SandboxError(f"another daemon serves {home}", hint="provision sandbox status") from None
             time.sleep(0.05)
         else:
-            return lock
+            return
 
 
 def _log_to(file: Path) -> None:

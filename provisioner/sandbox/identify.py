@@ -6,8 +6,9 @@ from typing import Any
 from urllib.parse import parse_qs, unquote_plus
 
 from moto.core.request import Request
-from moto.core.routing import NotFound, get_service_router
+from moto.core.routing import get_service_router
 from moto.core.utils import get_service_model
+from werkzeug.exceptions import NotFound
 
 SERVICES = {
     "acm": "acm",

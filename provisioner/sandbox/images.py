@@ -6,6 +6,7 @@ when it is first looked for there.
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -14,6 +15,7 @@ from moto.ec2.models import EC2Backend
 from moto.ec2.models.amis import Ami
 
 from provisioner.model.errors import SandboxError
+from provisioner.sandbox.hooking import around
 from provisioner.sandbox.info import write_atomically
 
 
@@ -56,6 +58,7 @@ class Images:
 
     def put_into(self, backend: Any) -> None:
         """Make the AMIs that a region's backend lacks."""
+        zone = backend.describe_availability_zones()[0].name  # of the snapshot that moto makes for it
         for image_id, entry in self.all().items():
             if image_id not in backend.amis:
                 backend.amis[image_id] = Ami(
@@ -63,13 +66,12 @@ class Images:
                     image_id,
                     name=f"{entry['product']}-{entry['version']}",
                     description=entry["directory"],
-                    owner_alias="self",
                     virtualization_type="hvm",
                     architecture="x86_64",
                     hypervisor="xen",
                     root_device_type="ebs",
                     root_device_name="/dev/xvda",
-                    region_name=f"{backend.region_name}a",
+                    region_name=zone,
                 )
 
 
@@ -80,13 +82,12 @@ def install(file: Path) -> Images:
     """Load a home's images and have moto's DescribeImages and RunInstances know them."""
     global _images  # noqa: PLW0603 - moto's backends are global too: one daemon, one set of images
     _images = images = Images(file)
-    describe = EC2Backend.describe_images
 
-    def describe_images(self: Any, *args: Any, **kwargs: Any) -> Any:
-        images.put_into(self)
-        return describe(self, *args, **kwargs)
+    @around(EC2Backend, "describe_images")
+    def describe_images(original: Callable[..., Any], backend: Any, *args: Any, **kwargs: Any) -> Any:
+        images.put_into(backend)
+        return original(backend, *args, **kwargs)
 
-    EC2Backend.describe_images = describe_images
     return images
 
 

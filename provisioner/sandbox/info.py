@@ -8,11 +8,11 @@ from pathlib import Path
 
 ACCOUNT = "123456789012"
 REGION = "eu-west-1"
-ACCESS_KEY_ID = SECRET_ACCESS_KEY = "sandbox"  # the operator's keys; everything listens on loopback only
+ACCESS_KEY_ID = SECRET_ACCESS_KEY = "sandbox"  # noqa: S105 - no secret: everything listens on loopback only
 
 FILE = "daemon.json"
 LOG = "daemon.log"
-TOKEN_HEADER = "X-Sandbox-Token"  # the header's name, not a token
+TOKEN_HEADER = "X-Sandbox-Token"  # noqa: S105 - the header's name
 
 
 @dataclass(frozen=True, slots=True)

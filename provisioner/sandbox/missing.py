@@ -1,4 +1,4 @@
-"""Operations that moto lacks and the tenants' stacks need. Each is a method of moto's response class for its service."""
+"""Operations that moto lacks and the tenants' stacks need: methods of moto's response classes."""
 
 from typing import Any
 
@@ -7,6 +7,8 @@ from moto.ec2.responses import EC2Response
 from moto.logs.exceptions import ResourceNotFoundException
 from moto.logs.models import LogGroup
 from moto.logs.responses import LogsResponse
+
+from provisioner.sandbox.hooking import parameter
 
 
 def install() -> None:
@@ -18,7 +20,7 @@ def install() -> None:
 
 def associate_kms_key(self: Any) -> str:
     """logs AssociateKmsKey."""
-    _log_group(self).kms_key_id = self._get_param("kmsKeyId")
+    _log_group(self).kms_key_id = parameter(self, "kmsKeyId")
     return ""
 
 
@@ -35,13 +37,13 @@ def get_ebs_default_kms_key_id(self: Any) -> ActionResult:
 
 def modify_ebs_default_kms_key_id(self: Any) -> ActionResult:
     """ec2 ModifyEbsDefaultKmsKeyId."""
-    self.ec2_backend.default_kms_key_id = self._get_param("KmsKeyId")
+    self.ec2_backend.default_kms_key_id = parameter(self, "KmsKeyId")
     return ActionResult({"KmsKeyId": self.ec2_backend.default_kms_key_id})
 
 
 def _log_group(response: Any) -> LogGroup:
-    name = response._get_param("logGroupName") or str(response._get_param("resourceIdentifier")).rpartition(":")[2]
-    group = response.logs_backend.groups.get(name)
+    name = parameter(response, "logGroupName") or str(parameter(response, "resourceIdentifier")).rpartition(":")[2]
+    group: LogGroup | None = response.logs_backend.groups.get(name)
     if group is None:
         raise ResourceNotFoundException
     return group

@@ -50,7 +50,7 @@ def restore(payload: bytes) -> None:
 
 
 def _backends() -> Iterator[tuple[str, str, str, Any]]:
-    for backends in BackendDict._instances:  # noqa: SLF001 - moto's own list of what is in use
+    for backends in BackendDict._instances:  # type: ignore[misc]  # noqa: SLF001 - moto's own list of what is in use
         if backends.service_name not in _NOT_STATE:
             for account, region, backend in backends.iter_backends():
                 yield backends.service_name, account, region, backend
@@ -114,5 +114,5 @@ class _Pickler(pickle.Pickler):
         if type(obj) is FunctionType:
             local = "<" in obj.__qualname__  # <lambda>, <locals>: no name to import it by
             return (load_function, (cloudpickle.dumps(obj),)) if local else NotImplemented
-        reduce = _reducer(type(obj))
+        reduce = _reducer(type(obj))  # type: ignore[arg-type]  # a class is hashable
         return reduce(obj) if reduce else NotImplemented

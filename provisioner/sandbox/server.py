@@ -50,7 +50,7 @@ class _Handler(MotoRequestHandler):
     def version_string(self) -> str:
         return "provision-sandbox"
 
-    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002 - werkzeug's name for it
+    def log(self, type: str, message: str, *args: Any) -> None:  # noqa: A002, ARG002 - werkzeug's name for it
         log.debug(message, *args)
 
 

@@ -1,9 +1,9 @@
 """The state of all of moto's backends in one file: written before a reply leaves, read at the start.
 
 One committer serves all writers (group commit): a call that changed something takes a ticket under the world's lock
-and waits for it; the committer dumps everything once for all the tickets given so far. A kill -9 therefore loses nothing
-that a client was told. The file is synced only at the end of an orderly stop: until then it survives the death of the
-process, not that of the host, like the databases of the sandbox.
+and waits for it; the committer dumps everything once for all the tickets given so far. A kill -9 therefore loses
+nothing that a client was told. The file is synced only at the end of an orderly stop: until then it survives the death
+of the process, not that of the host, like the databases of the sandbox.
 """
 
 import hashlib
@@ -72,6 +72,10 @@ class Store:
             self._given += 1
             self._turn.notify_all()
             return self._given
+
+    def dirty(self) -> None:
+        """State has changed outside a call: have it written soon."""
+        self.touch()
 
     def wait(self, ticket: int) -> None:
         """Return when everything up to `ticket` is in the file. Raises NotDurableError where that failed."""
@@ -142,8 +146,8 @@ def _checked_payload(file: Path, content: bytes) -> bytes:
         raise damaged from None
     if meta.get("moto") != moto.__version__:
         raise SandboxError(
-            f"the sandbox's state file {file} was written with moto {meta.get('moto')}, this is moto {moto.__version__}",
-            hint=f"install moto=={meta.get('moto')}, or {_RESET}",
+            f"the sandbox's state file {file} was written with moto {meta.get('moto')}; this is {moto.__version__}",
+            hint=f"pip install moto=={meta.get('moto')}, or {_RESET}",
         )
     if hashlib.sha256(payload).hexdigest() != meta.get("sha256"):
         raise damaged

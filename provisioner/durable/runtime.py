@@ -162,4 +162,4 @@ def _plain_error(value: object) -> JsonDict:
 
 
 def _shown(url: str) -> str:
-    return make_url(url).set(password=None, query={}).render_as_string()
+    return make_url(url).set(query={}).render_as_string()  # with *** for a password

@@ -72,7 +72,7 @@ class Sqlite:
         with self.engine.connect() as connection:
             found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
         if found != "ok":
-            raise self._damaged(str(found))
+            raise self._damaged(" ".join(str(found).split()))
 
     def error(self, text: str) -> ProvisionError:
         """What SQLite's message means, and what to do."""
@@ -103,7 +103,8 @@ class Postgresql:
     """A database of its own on a server; several hosts may use it."""
 
     def __init__(self, url: sa.URL) -> None:
-        self.name = f"the ledger {url.set(password=None, query={}).render_as_string()}"
+        shown = sa.URL.create("postgresql", url.username, None, url.host, url.port, url.database)
+        self.name = f"the ledger {shown.render_as_string()}"
         self.engine = sa.create_engine(
             url.set(drivername="postgresql+psycopg"),
             connect_args={"connect_timeout": 10, "application_name": "provision"},

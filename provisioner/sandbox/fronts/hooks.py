@@ -7,9 +7,8 @@ from moto.ec2.models import EC2Backend
 from moto.elbv2.models import ELBv2Backend, FakeHealthStatus
 
 from provisioner.sandbox.fronts import snapshot
+from provisioner.sandbox.hooking import Refusal, around, not_supported
 from provisioner.sandbox.machines import states
-from provisioner.sandbox.hooking import around, not_supported
-from provisioner.sandbox.hooking import Refusal
 from provisioner.sandbox.world import World
 
 _ACTIONS = {"forward", "redirect", "fixed-response"}

@@ -20,9 +20,8 @@ from provisioner.sandbox.fronts.plan import (
     Redirect,
     Target,
 )
-from provisioner.sandbox.machines import body, states
+from provisioner.sandbox.machines import body, states, userdata
 from provisioner.sandbox.machines.place import listen_port
-from provisioner.sandbox.machines.userdata import parse
 from provisioner.sandbox.world import World
 
 PUBLIC_PORT = 8080  # where a tenant's URL points, whatever the machine listens on
@@ -83,7 +82,7 @@ def balancer_address(world: World, arn: str) -> Address:
 
 def machine_address(world: World, instance: Any) -> Address:
     """Where an instance's product listens. Its first user data decided the port."""
-    return world.addresses.take(body.key(instance.id), listen_port(parse(instance.user_data)))
+    return world.addresses.take(body.key(instance.id), listen_port(userdata.of(instance)))
 
 
 def used_by_listeners(backend: Any, group_arn: str) -> bool:

@@ -79,6 +79,11 @@ class Body:
         serve = self.image / "bin" / "serve"
         if not serve.is_file() or not os.access(serve, os.X_OK):
             raise SandboxError(f"{serve} is not there, or not executable")
+        for path in (self.image, serve.parent, serve):
+            if self.place.uid != os.geteuid() and path.stat().st_mode & 0o005 != 0o005:
+                raise SandboxError(
+                    f"{path} is closed to the machine's uid {self.place.uid}", hint=f"chmod -R go+rX {self.image}"
+                )
         return self.launcher.spawn(
             [str(serve)],
             uid=self.place.uid,

@@ -10,11 +10,10 @@ from typing import Any
 from moto.core.utils import utcnow
 from moto.ssm.models import SimpleSystemManagerBackend, ssm_backends
 
+from provisioner.sandbox.hooking import Refusal, around, not_supported
 from provisioner.sandbox.machines import roles, states
-from provisioner.sandbox.hooking import around, not_supported
 from provisioner.sandbox.machines.machine import Machine
 from provisioner.sandbox.machines.run import Outcome, Run, Script
-from provisioner.sandbox.hooking import Refusal
 from provisioner.sandbox.world import World
 
 DOCUMENT = "AWS-RunShellScript"

@@ -14,10 +14,9 @@ from moto.ec2.models.instances import Instance
 from moto.ec2.responses import EC2Response
 
 from provisioner.sandbox import images
+from provisioner.sandbox.hooking import Refusal, around, parameter
 from provisioner.sandbox.machines import states
-from provisioner.sandbox.hooking import around, parameter
 from provisioner.sandbox.machines.states import PENDING, RUNNING, SHUTTING_DOWN, STOPPED, STOPPING
-from provisioner.sandbox.hooking import Refusal
 
 
 class Bodies(Protocol):

@@ -9,9 +9,8 @@ from collections.abc import Callable
 from threading import Thread
 from typing import Any
 
-from provisioner.sandbox.machines import roles, states
+from provisioner.sandbox.machines import roles, states, userdata
 from provisioner.sandbox.machines.body import Body
-from provisioner.sandbox.machines.userdata import parse
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 10.0
 _STABLE_SECONDS = 10.0
@@ -159,7 +158,7 @@ class Machine:
             return wait
         place.prepare()
         if not place.booted():
-            place.first_boot(parse(self.instance.user_data))
+            place.first_boot(userdata.of(self.instance))
         roles.refresh(self._world, self.instance, place)
         # What a client was told, and the keys that the product is about to read, have to outlive this process.
         self._world.commit()

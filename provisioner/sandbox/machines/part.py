@@ -5,13 +5,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from provisioner.sandbox.launch import Launcher
-from provisioner.sandbox.machines import body, hooks, roles, ssm, states, tools
+from provisioner.sandbox.machines import body, hooks, roles, ssm, states, tools, userdata
 from provisioner.sandbox.machines.body import Body
 from provisioner.sandbox.machines.commands import Commands
 from provisioner.sandbox.machines.machine import Machine
 from provisioner.sandbox.machines.place import Place, listen_port
 from provisioner.sandbox.machines.tools import Tools
-from provisioner.sandbox.machines.userdata import parse
 from provisioner.sandbox.world import World
 
 _STOP_SECONDS = 25.0
@@ -89,7 +88,7 @@ class Machines:
             region=instance.region_name,
             image_id=instance.image_id,
             place=place,
-            address=world.addresses.take(name, listen_port(parse(instance.user_data))),
+            address=world.addresses.take(name, listen_port(userdata.of(instance))),
         )
         machine = self._machines[instance.id] = Machine(instance, found, self._gone)
         machine.begin()

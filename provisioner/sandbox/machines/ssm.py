@@ -6,9 +6,9 @@ from moto.core.responses import ActionResult
 from moto.core.utils import utcnow
 from moto.ssm.responses import SimpleSystemManagerResponse
 
+from provisioner.sandbox.hooking import not_supported, parameter
 from provisioner.sandbox.machines import states
 from provisioner.sandbox.machines.commands import Commands
-from provisioner.sandbox.hooking import not_supported, parameter
 from provisioner.sandbox.world import World
 
 _LISTED_OUTPUT = 2_500  # what ListCommandInvocations gives of an output

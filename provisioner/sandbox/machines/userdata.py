@@ -58,6 +58,11 @@ def parse(encoded: str | None) -> UserData:
     return UserData(tuple(files), tuple(refused))
 
 
+def of(instance: Any) -> UserData:
+    """The user data of an EC2 instance."""
+    return parse(str(instance.user_data) if instance.user_data else None)
+
+
 def _cloud_config(text: str) -> dict[str, Any]:
     first = text.partition("\n")[0].rstrip()
     if not text.strip():

@@ -1,0 +1,148 @@
+"""The figures, each measured from outside."""
+
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from provisioner.ledger.store import open_ledger
+from provisioner.model.clock import SystemClock
+from provisioner.model.lifecycle import Lifecycle
+from tests.installation import COMMAND, Installation
+
+BARE = """
+import typer
+app = typer.Typer()
+@app.command()
+def one(name: str = "x") -> None: "One."
+@app.command()
+def two(name: str = "x") -> None: "Two."
+app()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measurement. `aim` 0: there is none."""
+
+    name: str
+    value: float
+    unit: str
+    aim: float = 0.0
+
+    @property
+    def verdict(self) -> str:
+        """Whether the aim was met."""
+        return "" if not self.aim else "met" if self.value < self.aim else "MISSED"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**asdict(self), "verdict": self.verdict}
+
+
+def cheap(folder: Path, runs: int) -> Iterator[Figure]:
+    """What needs no sandbox: start-up against a bare Typer app, and `list` of a thousand tenants."""
+    bare, helped = [], []
+    for _ in range(runs):  # in turns, so that both see the same machine
+        bare.append(_wall([sys.executable, "-c", BARE, "--help"]))
+        helped.append(_wall([*COMMAND, "--help"]))
+    yield Figure("--help", statistics.median(helped), "s")
+    yield Figure("--help / bare Typer --help", statistics.median(helped) / statistics.median(bare), "times", 2.0)
+    thousand = Installation(folder)
+    _thousand(thousand)
+    times = [_wall([*COMMAND, "list", "-o", "json"], thousand.environment()) for _ in range(runs)]
+    yield Figure("list, 1,000 tenants", statistics.median(times), "s", 0.6)
+    times = [_wall([*COMMAND, "status"], thousand.environment()) for _ in range(runs)]
+    yield Figure("status, 1,000 tenants", statistics.median(times), "s")
+
+
+def on_sandbox(installation: Installation, fleet: int) -> Iterator[Figure]:
+    """What a warm sandbox gives: a tenant, a fleet, and no-ops; and what it costs in memory."""
+    installation.ok("sandbox", "start")
+    installation.ok("new-tenant", "warm", "--tier", "trial")
+    before = _memory(installation)
+    seconds, client = _measured(installation, "new-tenant", "acme", "--tier", "trial")
+    yield Figure("new-tenant, warm sandbox, to healthy", seconds, "s", 8.0)
+    yield Figure("memory of the client (new-tenant, peak)", client, "MB", 200.0)
+    seconds, _ = _measured(installation, "new-tenant", "beta", "--tier", "standard")
+    yield Figure("new-tenant, standard tier", seconds, "s")
+    _entries(installation, fleet - 3)
+    seconds, client = _measured(installation, "apply", "--all", "--yes")
+    yield Figure(f"apply, {fleet - 3} new tenants", seconds, "s")
+    yield Figure("memory of the client (apply of the fleet, peak)", client, "MB")
+    grown = (_memory(installation) - before) / (fleet - 1)
+    yield Figure("memory of daemon, database and product for each tenant (PSS)", grown, "MB", 80.0)
+    seconds, _ = _measured(installation, "apply", "acme", "--yes")
+    yield Figure("no-op apply of 1 tenant", seconds, "s", 1.5)
+    seconds, _ = _measured(installation, "apply", "--all", "--yes")
+    yield Figure(f"no-op apply of {fleet} tenants", seconds, "s", 5.0 if fleet >= 50 else 0.0)
+    seconds, _ = _measured(installation, "apply", "acme", "--yes", "--refresh")
+    yield Figure("apply --refresh of 1 tenant, nothing to do", seconds, "s")
+
+
+def _wall(words: list[str], environment: dict[str, str] | None = None) -> float:
+    began = time.perf_counter()
+    subprocess.run(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+    return time.perf_counter() - began
+
+
+def _measured(installation: Installation, *words: str) -> tuple[float, float]:
+    """Seconds and peak memory (MB) of one command that must succeed."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [*COMMAND, *words], env=installation.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    assert process.stderr is not None
+    words_said = process.stderr.read().decode()
+    _, status, usage = os.wait4(process.pid, 0)
+    seconds = time.perf_counter() - began
+    if status != 0:
+        raise SystemExit(f"{words} failed:\n{words_said}")
+    return seconds, usage.ru_maxrss / 1024
+
+
+def _memory(installation: Installation) -> float:
+    """PSS of the daemon and of all that it started, in MB: processes that name its home in their arguments or folder."""
+    mark = str(installation.home)
+    total = 0.0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            named = mark in (folder / "cmdline").read_bytes().decode(errors="replace")
+            if named or mark in os.readlink(folder / "cwd"):
+                found = re.search(r"^Pss:\s+(\d+) kB", (folder / "smaps_rollup").read_text(), re.MULTILINE)
+                total += int(found[1]) / 1024 if found else 0.0
+        except OSError:
+            continue
+    return total
+
+
+def _entries(installation: Installation, count: int) -> None:
+    """Tenants written into the registry by hand, as an import would."""
+    rows = "".join(f"  fleet-{n:04}:\n    tier: trial\n    ring: {n % 4}\n" for n in range(count))
+    text = installation.registry.read_text().rstrip("\n")
+    installation.registry.write_text(f"{text}\n{rows}")
+
+
+def _thousand(installation: Installation) -> None:
+    """A thousand tenants in the registry and, with facts, in the ledger; none of them exists."""
+    text = installation.registry.read_text()
+    installation.registry.write_text(re.sub(r"^tenants: *\{\} *$", "tenants:", text, flags=re.MULTILINE))
+    _entries(installation, 1000)
+    installation.home.mkdir(parents=True)
+    ledger = open_ledger(f"sqlite:///{installation.home / 'ledger.db'}", SystemClock())
+    for n in range(1000):
+        tenant = f"fleet-{n:04}"
+        ledger.ensure_tenant(tenant, "sandbox")
+        ledger.set_lifecycle(tenant, Lifecycle.PROVISIONING)
+        ledger.assign_release(tenant, "1.0.0")
+        ledger.observe(tenant, "url", {"url": f"http://127.20.{n // 250}.{n % 250 + 1}:8080"})
+        ledger.observe(tenant, "health", {"status": "healthy", "release": "1.0.0"})
+        ledger.observe(tenant, "machine", {"id": f"i-{n:017x}"})
+        ledger.set_lifecycle(tenant, Lifecycle.ACTIVE)
+    ledger.close()

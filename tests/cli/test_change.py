@@ -1,0 +1,104 @@
+"""`plan` and `apply` with the real command: tiers, drift, the firewall, and the fleet."""
+
+import pytest
+
+from tests.installation import Installation
+
+pytestmark = pytest.mark.sandbox
+
+
+@pytest.fixture(scope="module")
+def fleet(installation: Installation) -> Installation:
+    installation.ok("new-tenant", "acme", "--tier", "trial")
+    installation.ok("new-tenant", "beta", "--tier", "trial", "--ring", "1")
+    return installation
+
+
+def edit(installation: Installation, old: str, new: str) -> str:
+    before = installation.registry.read_text()
+    assert old in before
+    installation.registry.write_text(before.replace(old, new, 1))
+    return before
+
+
+def test_nothing_to_do_is_said_without_asking_the_cloud(fleet: Installation) -> None:
+    answer = fleet.ok("apply", "--all", "--yes", "-o", "json")
+    assert [i["verdict"] for i in answer.json] == ["unchanged", "unchanged"]
+    assert fleet.run("plan", "--all", "--detailed-exitcode").code == 0
+
+
+def test_a_change_is_planned_with_exit_7_and_applied(fleet: Installation) -> None:
+    before = edit(fleet, "    ring: 1\n", "    ring: 0\n")
+    planned = fleet.run("plan", "beta", "--detailed-exitcode", "-o", "json")
+    assert planned.code == 7
+    assert {c["op"] for c in planned.json[0]["changes"]} == {"update"}
+    assert fleet.run("apply", "beta").code == 2, "without a terminal somebody must say yes"
+    fleet.ok("apply", "beta", "--yes")
+    tags = fleet.client("rds").describe_db_instances(DBInstanceIdentifier="beta")["DBInstances"][0]["TagList"]
+    assert {"Key": "provision:ring", "Value": "0"} in tags
+    fleet.registry.write_text(before)
+    fleet.ok("apply", "--all", "--yes")
+
+
+def test_a_change_by_hand_is_seen_by_plan_refresh_and_mended_by_apply(fleet: Installation) -> None:
+    rds = fleet.client("rds")
+    rds.modify_db_instance(DBInstanceIdentifier="acme", BackupRetentionPeriod=1, ApplyImmediately=True)
+    planned = fleet.run("plan", "acme", "--refresh", "--detailed-exitcode", "-o", "json")
+    assert planned.code == 7
+    assert any("backupRetentionPeriod" in c["paths"] for c in planned.json[0]["changes"])
+    fleet.ok("apply", "acme", "--yes")
+    described = rds.describe_db_instances(DBInstanceIdentifier="acme")["DBInstances"][0]
+    assert described["BackupRetentionPeriod"] > 1
+    assert fleet.run("plan", "acme", "--refresh", "--detailed-exitcode").code == 0
+
+
+def test_a_machine_terminated_by_hand_comes_back(fleet: Installation) -> None:
+    ec2 = fleet.client("ec2")
+    machine = fleet.show("acme")["machine"]["id"]
+    ec2.modify_instance_attribute(InstanceId=machine, DisableApiTermination={"Value": False})
+    ec2.terminate_instances(InstanceIds=[machine])
+    assert fleet.run("plan", "acme", "--refresh", "--detailed-exitcode").code == 7
+    fleet.ok("apply", "acme", "--yes")
+    shown = fleet.show("acme")
+    assert shown["machine"]["id"] != machine
+    assert shown["health"]["status"] == "healthy"
+
+
+def test_a_change_that_would_replace_the_database_is_refused(fleet: Installation) -> None:
+    database = fleet.client("rds").describe_db_instances(DBInstanceIdentifier="acme")["DBInstances"][0]
+    before = edit(fleet, "tier: trial", "tier: enterprise")
+    text = fleet.registry.read_text()
+    answer = fleet.run("apply", "acme", "--yes")
+    fleet.registry.write_text(before)
+    assert answer.code == 6, answer.stdout + answer.stderr
+    assert "aws:rds/instance:Instance" in answer.stdout + answer.stderr
+    assert "tenants/acme/waivers" in answer.stdout + answer.stderr
+    after = fleet.client("rds").describe_db_instances(DBInstanceIdentifier="acme")["DBInstances"][0]
+    assert (after["DbiResourceId"], after["DBInstanceClass"]) == (
+        database["DbiResourceId"],
+        database["DBInstanceClass"],
+    )
+    assert fleet.show("acme")["state"] == "active"
+    assert text != before
+
+
+def test_one_broken_tenant_stops_no_other(fleet: Installation) -> None:
+    before = fleet.registry.read_text()
+    fleet.registry.write_text(before.replace("    ring: 1\n", "    ring: 0\n"))
+    edit(fleet, "  acme:\n", "  acme:\n    labels: {tried: 'yes'}\n")
+    fleet.ok("sandbox", "fault", "add", "no-capacity", "--operation", "(Create|Delete|Modify|Add).*", "--match", "acme")
+    answer = fleet.run("apply", "--all", "--yes", "-o", "json")
+    fleet.ok("sandbox", "fault", "clear")
+    verdicts = {i["tenant"]: i["verdict"] for i in answer.json}
+    assert verdicts == {"acme": "failed", "beta": "applied"}
+    assert answer.code == 1
+    fleet.ok("apply", "--all", "--yes")
+    assert fleet.show("acme")["state"] == "active"
+    fleet.registry.write_text(before)
+
+
+def test_a_tenant_written_by_hand_is_made_by_apply(fleet: Installation) -> None:
+    edit(fleet, "  beta:\n", "  delta:\n    tier: trial\n  beta:\n")
+    assert fleet.run("new-tenant", "delta").code == 2
+    fleet.ok("apply", "delta", "--yes")
+    assert fleet.show("delta")["health"]["status"] == "healthy"

@@ -1,0 +1,85 @@
+"""`new-tenant` killed with -9 anywhere: the same command again converges, and there is one of everything."""
+
+import random
+import signal
+import time
+
+import pytest
+
+from tests.installation import Installation
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.faults]
+
+STEPS = ("register", "check", "stack", "bootstrap", "migrate", "health", "finish")
+ONE = {"machines": 1, "databases": 1, "vpcs": 1, "subnets": 4, "addresses": 1, "buckets": 1, "keys": 1}
+
+
+def converges(installation: Installation, tenant: str) -> None:
+    """The same command again ends well; then everything is there once. Leaves nothing for the next test."""
+    answer = installation.run("new-tenant", tenant, "--tier", "trial")
+    # Killed after its last record the tenant is complete: then the command says so.
+    assert answer.code == 0 or (answer.code == 2 and "exists already (active)" in answer.stderr), answer.stderr
+    shown = installation.show(tenant)
+    assert (shown["state"], shown["health"]["status"]) == ("active", "healthy")
+    census = installation.census(tenant)
+    assert census == {**census, **ONE}
+    assert installation.registry.read_text().count(f"  {tenant}:") == 1
+    installation.ok("offboard", tenant, "--discard-data", "--confirm", tenant)
+    assert set(installation.census(tenant).values()) == {0}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("step", STEPS)
+def test_killed_at_a_step(installation: Installation, step: str, when: str) -> None:
+    tenant = f"k-{step}-{when}"
+    killed = installation.run("new-tenant", tenant, "--tier", "trial", PROVISION_FAILPOINT=f"{step}:{when}:kill")
+    assert killed.code == -signal.SIGKILL, killed.stderr
+    converges(installation, tenant)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_at_a_random_time(installation: Installation, seed: int) -> None:
+    tenant = f"random-{seed}"
+    process = installation.start("new-tenant", tenant, "--tier", "trial")
+    time.sleep(random.Random(seed).uniform(0.5, 6.0))
+    process.kill()
+    process.communicate()
+    converges(installation, tenant)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_the_daemon_killed_in_the_middle(installation: Installation, seed: int) -> None:
+    """Not our own process but the cloud's dies: the command fails, says so, and goes on when run again."""
+    installation.ok("sandbox", "start")
+    tenant = f"daemon-{seed}"
+    process = installation.start("new-tenant", tenant, "--tier", "trial")
+    time.sleep(random.Random(seed).uniform(1.5, 4.0))
+    running = installation.control.running()
+    assert running is not None
+    import os
+
+    os.kill(running.pid, signal.SIGKILL)
+    _, stderr = process.communicate(timeout=150)
+    assert process.returncode in (0, 1, 9), stderr
+    assert "Traceback" not in stderr
+    converges(installation, tenant)
+
+
+def test_interrupted_by_hand(installation: Installation) -> None:
+    """^C: exit 130, words on stderr, and the same command goes on."""
+    process = installation.start("new-tenant", "interrupted", "--tier", "trial")
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "stack started" in line:
+            break
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 130, stderr
+    assert "interrupted" in stderr
+    assert "Traceback" not in stderr
+    operations = installation.ok("operations", "list", "--tenant", "interrupted", "-o", "json").json
+    assert [o["status"] for o in operations] == ["interrupted"]
+    installation.ok("operations", "resume", operations[0]["id"])
+    assert installation.show("interrupted")["state"] == "active"
+    installation.ok("offboard", "interrupted", "--discard-data", "--confirm", "interrupted")

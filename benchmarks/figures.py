@@ -108,13 +108,13 @@ def _measured(installation: Installation, *words: str) -> tuple[float, float]:
 
 
 def _memory(installation: Installation) -> float:
-    """PSS of the daemon and of all that it started, in MB: processes that name its home in their arguments or folder."""
+    """PSS of the daemon and of all that it started, in MB: those that name its home."""
     mark = str(installation.home)
     total = 0.0
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             named = mark in (folder / "cmdline").read_bytes().decode(errors="replace")
-            if named or mark in os.readlink(folder / "cwd"):
+            if named or mark in str((folder / "cwd").readlink()):
                 found = re.search(r"^Pss:\s+(\d+) kB", (folder / "smaps_rollup").read_text(), re.MULTILINE)
                 total += int(found[1]) / 1024 if found else 0.0
         except OSError:

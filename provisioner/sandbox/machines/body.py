@@ -110,7 +110,9 @@ def end(place: Place, instance_id: str) -> None:
     process = launch.recorded(place.record)
     if process is not None:
         launch.stop(process, grace=_GRACE_SECONDS, group=True)
-    own_uid = place.uid != os.geteuid()
-    if not sweep.kill(sweep.of_uid(place.uid) if own_uid else sweep.marked(_MARK, instance_id)):
+    mine = sweep.marked(_MARK, instance_id)
+    if place.uid != os.geteuid():
+        mine = sweep.either(sweep.of_uid(place.uid), mine)
+    if not sweep.kill(mine):
         raise SandboxError(f"some processes of {instance_id} can't be killed")
     place.record.unlink(missing_ok=True)

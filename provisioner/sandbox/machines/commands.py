@@ -22,6 +22,7 @@ _UNDER_WAY = {"Pending", "InProgress", "Cancelling"}
 _PARAMETERS = {"commands", "workingDirectory", "executionTimeout"}
 _LONGEST_TIMEOUT = 172_800
 _KEPT = 500
+_INTERRUPTED = "interrupted: the machine was ended\n"
 # A command's state is its worst invocation's.
 _ORDER = ("InProgress", "Pending", "Cancelled", "TimedOut", "Failed", "Success")
 log = logging.getLogger(__name__)
@@ -125,7 +126,7 @@ class Commands:
     def _begin(self, command: Any, invocation: dict[str, Any]) -> None:
         machine = self._find(invocation["InstanceId"])
         if machine is None:
-            _end(command, invocation, Outcome("Failed", -1, "", "interrupted: the machine is gone\n"))
+            _end(command, invocation, Outcome("Failed", -1, "", _INTERRUPTED))
             return
         job = _Job(command, invocation, machine, Event())
         self._jobs[command.command_id, invocation["InstanceId"]] = job
@@ -159,7 +160,8 @@ class Commands:
                 return Outcome("Cancelled", -1, "", "")
             if utcnow() > job.command.expires_after:
                 return Outcome("TimedOut", -1, "", "")
-            run.start(script)
+            if not job.machine.run(lambda: run.start(script)):
+                return Outcome("Failed", -1, "", _INTERRUPTED)
             with self._world.lock:
                 if not job.cancelled.is_set():
                     job.invocation["Status"] = job.invocation["StatusDetails"] = "InProgress"

@@ -6,7 +6,7 @@ import os
 import select
 import time
 from collections.abc import Callable
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
 from provisioner.sandbox.machines import roles, states, userdata
@@ -33,6 +33,7 @@ class Machine:
         self._world = body.world
         self._bell = os.fdopen(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK), "r+b", buffering=0)
         self._thread = Thread(target=self._look_after, name=f"machine-{instance.id}", daemon=True)
+        self._gate = Lock()
         self._closing = False
         self._rebooting = False
         self._up_since: float | None = None
@@ -61,6 +62,15 @@ class Machine:
     def join(self, seconds: float) -> None:
         """Wait for the thread's end."""
         self._thread.join(seconds)
+
+    def run(self, start: Callable[[], None]) -> bool:
+        """Start something on the machine. False, and nothing started, where it isn't running or is about to end."""
+        with self._gate:
+            with self._world.lock:
+                up = states.state_of(self.instance) == states.RUNNING and not self._closing
+            if up:
+                start()
+            return up
 
     @property
     def healthy(self) -> bool:
@@ -96,7 +106,7 @@ class Machine:
         with self._world.lock:
             state = states.state_of(self.instance)
         if self._closing:
-            self.body.end()
+            self._end()
             return None
         match state:
             case states.PENDING | states.RUNNING:
@@ -124,7 +134,8 @@ class Machine:
             self._world.dirty()
 
     def _end(self) -> None:
-        self.body.end()
+        with self._gate:
+            self.body.end()
         self._rebooting, self._up_since, self._failures, self._next_start = False, None, 0, 0.0
 
     def _run(self) -> float:

@@ -16,9 +16,15 @@ def of_uid(uid: int) -> Callable[[Path], bool]:
 
 
 def marked(variable: str, value: str) -> Callable[[Path], bool]:
-    """Everything that inherited this environment variable. What clears its environment escapes, so prefer the uid."""
+    """Everything that inherited this environment variable, what is on its way to the machine's uid too. What clears its
+    environment escapes."""
     entry = b"\0" + f"{variable}={value}".encode() + b"\0"
     return lambda process: entry in b"\0" + (process / "environ").read_bytes()
+
+
+def either(*some: Callable[[Path], bool]) -> Callable[[Path], bool]:
+    """What one of them finds."""
+    return lambda process: any(belongs(process) for belongs in some)
 
 
 def kill(belongs: Callable[[Path], bool]) -> bool:

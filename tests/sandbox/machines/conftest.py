@@ -197,7 +197,9 @@ def seen(url: str) -> dict[str, Any]:
 def cloud(sandbox: Sandbox, image: str) -> Iterator[Cloud]:
     """A tenant's surroundings; the sandbox's end takes everything away."""
     ec2, iam = sandbox.client("ec2"), sandbox.client("iam")
-    trust = {"Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]}
+    trust = {
+        "Statement": [{"Effect": "Allow", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"}]
+    }
     iam.create_role(RoleName="machine", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17"} | trust))
     iam.create_instance_profile(InstanceProfileName="machine")
     iam.add_role_to_instance_profile(InstanceProfileName="machine", RoleName="machine")
@@ -216,7 +218,9 @@ def make_net(ec2: Any) -> Net:
     """A VPC with two subnets."""
     vpc = ec2.create_vpc(CidrBlock="10.7.0.0/16")["Vpc"]["VpcId"]
     subnets = [
-        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.7.{n}.0/24", AvailabilityZone=f"eu-west-1{zone}")["Subnet"]["SubnetId"]
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.7.{n}.0/24", AvailabilityZone=f"eu-west-1{zone}")["Subnet"][
+            "SubnetId"
+        ]
         for n, zone in enumerate("ab")
     ]
     return Net(vpc, subnets)

@@ -7,4 +7,5 @@ from provisioner.sandbox.world import Part
 
 def parts() -> list[Part]:
     """The daemon's parts, in the order in which they start."""
-    return [Machines(), Fronts()]
+    fronts = Fronts()
+    return [Machines(changed=fronts.refresh), fronts]

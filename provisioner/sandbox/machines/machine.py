@@ -23,13 +23,14 @@ class Machine:
 
     The instance's state in moto is both wish and record: an API call sets a state on the way (pending, stopping,
     shutting-down) and calls `wake`; the thread acts, and then sets the state that was meant. A new daemon that finds a
-    state on the way goes on from there. `gone` is called, under the world's lock, when the instance is terminated.
+    state on the way goes on from there. `reached` is called, under the world's lock, with the
+    instance's id and the state that it has reached.
     """
 
-    def __init__(self, instance: Any, body: Body, gone: Callable[[str], None]) -> None:
+    def __init__(self, instance: Any, body: Body, reached: Callable[[str, str], None]) -> None:
         self.instance = instance
         self.body = body
-        self._gone = gone
+        self._reached = reached
         self._world = body.world
         self._bell = os.fdopen(os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK), "r+b", buffering=0)
         self._thread = Thread(target=self._look_after, name=f"machine-{instance.id}", daemon=True)
@@ -129,8 +130,7 @@ class Machine:
             if states.state_of(self.instance) != before:
                 return
             states.set_state(self.instance, after)
-            if after == states.TERMINATED:
-                self._gone(self.instance.id)
+            self._reached(self.instance.id, after)
             self._world.dirty()
 
     def _end(self) -> None:

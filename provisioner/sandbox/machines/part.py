@@ -1,7 +1,7 @@
 """The part of the daemon that gives EC2 instances a body."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from provisioner.sandbox.launch import Launcher
@@ -20,6 +20,10 @@ class Machines:
     """All machines of the daemon, by instance id."""
 
     name = "machines"
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        """`changed` is called, under the world's lock, whenever an instance has reached a state."""
+        self._changed = changed
 
     def install(self, world: World) -> None:
         """Hook EC2 and SSM."""
@@ -90,7 +94,7 @@ class Machines:
             place=place,
             address=world.addresses.take(name, listen_port(userdata.of(instance))),
         )
-        machine = self._machines[instance.id] = Machine(instance, found, self._gone)
+        machine = self._machines[instance.id] = Machine(instance, found, self._reached)
         machine.begin()
 
     def wake(self, instance_id: str) -> None:
@@ -112,8 +116,10 @@ class Machines:
         machine = self._machines.get(instance_id)
         return machine.body.place.console() if machine else ""
 
-    def _gone(self, instance_id: str) -> None:
-        """An instance is terminated and its files are deleted. Under the world's lock."""
+    def _reached(self, instance_id: str, state: str) -> None:
+        self._changed()
+        if state != states.TERMINATED:
+            return
         self._machines.pop(instance_id, None)
         roles.revoke(self._world, instance_id)
         self._world.addresses.release(body.key(instance_id))

@@ -6,9 +6,8 @@ import textwrap
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -189,12 +188,21 @@ def get(url: str) -> tuple[int, bytes]:
 
 def seen(url: str) -> dict[str, Any]:
     """What the tiny product sees, once it answers."""
-    body = eventually(lambda: (lambda a: a[1] if a[0] == 200 else None)(get(url + "/healthz")))
-    return dict(json.loads(body))
+    return dict(json.loads(answered(url + "/healthz", 200)))
+
+
+def answered(url: str, status: int) -> bytes:
+    """The body, once the answer has this status."""
+
+    def look() -> tuple[bytes] | None:
+        found, body = get(url)
+        return (body,) if found == status else None
+
+    return bytes(eventually(look)[0])
 
 
 @pytest.fixture(scope="module")
-def cloud(sandbox: Sandbox, image: str) -> Iterator[Cloud]:
+def cloud(sandbox: Sandbox, image: str) -> Cloud:
     """A tenant's surroundings; the sandbox's end takes everything away."""
     ec2, iam = sandbox.client("ec2"), sandbox.client("iam")
     trust = {
@@ -203,7 +211,7 @@ def cloud(sandbox: Sandbox, image: str) -> Iterator[Cloud]:
     iam.create_role(RoleName="machine", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17"} | trust))
     iam.create_instance_profile(InstanceProfileName="machine")
     iam.add_role_to_instance_profile(InstanceProfileName="machine", RoleName="machine")
-    yield Cloud(
+    return Cloud(
         sandbox=sandbox,
         image=image,
         net=make_net(ec2),

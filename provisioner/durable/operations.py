@@ -20,7 +20,7 @@ from provisioner.durable.attempt import Attempt, beside, describe
 from provisioner.durable.heartbeat import Heartbeat
 from provisioner.model.change import Event, EventKind
 from provisioner.model.clock import Clock
-from provisioner.model.errors import ProvisionError, UnsupportedError, UsageError
+from provisioner.model.errors import CancelledError, ProvisionError, UnsupportedError, UsageError
 from provisioner.model.json import JsonDict
 from provisioner.model.ledger import Holder, Lease, Operation, OperationStatus, StepStatus
 from provisioner.model.ports import Ledger, OperationDefinition, Progress
@@ -63,8 +63,9 @@ class DurableOperations:
         self._ttl = ttl
         self._grace = grace
         self._heartbeat = Heartbeat(ledger, clock, ttl, beat)
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._running: set[Attempt] = set()
+        self._closed = False
         self._started: Runtime | None = None
 
     def run(self, kind: str, operation_id: str, tenant: str, payload: JsonDict, progress: Progress) -> JsonDict:
@@ -74,6 +75,8 @@ class DurableOperations:
         Raises LeaseHeldError, LeaseLostError, CancelledError (stopped by `close`), or what the step raised.
         """
         definition = self._definition(kind)
+        if self._closed:
+            raise CancelledError(f"{kind} of {tenant} was not begun: provision is stopping")
         lease = self._ledger.acquire_lease(tenant, operation_id, definition.reason, self._holder, self._ttl)
         attempt: Attempt | None = None
         try:
@@ -87,8 +90,13 @@ class DurableOperations:
                 with beside(e):
                     self._ledger.release_lease(lease)
             raise
-        self._ledger.release_lease(lease)
-        return result
+        else:
+            self._ledger.release_lease(lease)
+            return result
+        finally:
+            with self._changed:
+                self._running -= {attempt}
+                self._changed.notify_all()
 
     def resume(self, operation_id: str, progress: Progress) -> JsonDict:
         """Go on with an interrupted or failed operation under its frozen payload; a unique prefix of its id will do.
@@ -106,14 +114,13 @@ class DurableOperations:
         return self.run(operation.kind, operation.id, operation.tenant, operation.payload, progress)
 
     def close(self) -> None:
-        """Ask running operations to stop, wait for their steps in flight, stop the threads. They stay resumable."""
-        with self._lock:
-            running = list(self._running)
-        for attempt in running:
-            attempt.cancel.set()
-        deadline = self._clock.monotonic() + self._grace
-        for attempt in running:
-            attempt.idle.wait(max(0.0, deadline - self._clock.monotonic()))
+        """Ask running operations to stop, wait for their steps in flight, stop the threads. They stay resumable, in
+        another object: this one begins nothing more, so that threads with more to do end too."""
+        with self._changed:
+            self._closed = True
+            for attempt in self._running:
+                attempt.cancel.set()
+            self._changed.wait_for(lambda: not self._running, self._grace)
         self._heartbeat.stop()
         if self._started is not None:
             self._started.stop()
@@ -145,8 +152,10 @@ class DurableOperations:
     def _drive(self, attempt: Attempt) -> JsonDict:
         operation_id, lease = attempt.operation.id, attempt.lease
         runtime = self._runtime()
-        with self._lock:
+        with self._changed:
             self._running.add(attempt)
+            if self._closed:
+                attempt.cancel.set()
         try:
             with self._heartbeat.keeping(attempt):
                 self._begin(attempt)
@@ -159,9 +168,6 @@ class DurableOperations:
             if attempt.lost is not None and attempt.lost is not e:
                 raise attempt.lost from e
             raise
-        finally:
-            with self._lock:
-                self._running.discard(attempt)
         self._ledger.set_operation(operation_id, OperationStatus.SUCCEEDED, lease=lease)
         runtime.forget(operation_id)
         return result
@@ -202,7 +208,7 @@ class DurableOperations:
     def _runtime(self) -> "Runtime":
         from provisioner.durable.runtime import Runtime
 
-        with self._lock:
+        with self._changed:
             if self._started is None:
                 holder = self._holder
                 executor = f"{holder.host}-{holder.pid}-{holder.pid_started}"

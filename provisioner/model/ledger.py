@@ -28,7 +28,8 @@ class StepStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who holds a lease. A dead holder is proven on its own host by pid, start time of the pid, and boot id."""
+    """Who holds a lease. A dead holder is proven on its own host by pid, start time of the pid, and boot id (with the
+    pid namespace; empty where it can't be read, and then only the time to live counts)."""
 
     host: str
     boot_id: str

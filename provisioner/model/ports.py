@@ -117,7 +117,8 @@ class Ledger(Protocol):
 
     def acquire_lease(self, tenant: str, operation_id: str, reason: str, holder: Holder, ttl: timedelta) -> Lease:
         """Take the tenant's lease. A lease is free when released, expired, or held by a process proven dead on this
-        host. Raises LeaseHeldError naming holder, reason and since when."""
+        host. `holder` is this process. Raises LeaseHeldError naming holder, reason and since when. An operation that
+        a dead process left running, and that loses its lease to another one, becomes `interrupted`."""
 
     def renew_lease(self, lease: Lease, ttl: timedelta) -> Lease:
         """Heartbeat. Raises LeaseLostError where another took it."""
@@ -251,7 +252,8 @@ class Operations(Protocol):
 
     def run(self, kind: str, operation_id: str, tenant: str, payload: JsonDict, progress: Progress) -> JsonDict:
         """Run to the end and return the last step's result. An operation with this id that was interrupted goes on
-        after its last recorded step. Raises LeaseHeldError, or what the step raised."""
+        after its last recorded step; one that succeeded returns what was recorded. `payload["target"]` is the
+        target's name, or a mapping with `name`. Raises LeaseHeldError, or what the step raised."""
 
     def resume(self, operation_id: str, progress: Progress) -> JsonDict:
         """Go on with an interrupted or failed operation under its frozen payload."""

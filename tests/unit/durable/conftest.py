@@ -33,12 +33,13 @@ class Durable:
     names: tuple[str, ...] = ("one", "two", "three")
     beat: float = 10.0
     grace: float = 10.0
+    database_url: str | None = None
     _operations: DurableOperations | None = None
 
     @property
     def operations(self) -> DurableOperations:
         if self._operations is None:
-            url = f"sqlite:///{self.home}/durable.db"
+            url = self.database_url or f"sqlite:///{self.home}/durable.db"
             self._operations = DurableOperations(
                 url,
                 {"demo": self.definition()},

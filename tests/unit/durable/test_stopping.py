@@ -103,6 +103,9 @@ def test_close_stops_what_runs_between_steps(durable: Durable, gate: Gate) -> No
     assert [(s.name, s.status) for s in operation.steps] == [("one", "done"), ("two", "done")]
     assert durable.hooks == ["started after []"], "an interruption is no failure"
     assert durable.ledger.lease("acme") is None
+    with pytest.raises(CancelledError, match="demo of globex was not begun"):
+        durable.run("op-000002", "globex")
+    durable.restart()
     durable.acts.clear()
     assert durable.resume() == {"step": "three", "before": ["one", "two"]}
 

@@ -1,21 +1,27 @@
-"""Operations that moto lacks and the tenants' stacks need: methods of moto's response classes."""
+"""Operations that moto lacks, or gets wrong, and tenants' stacks need."""
 
+from collections.abc import Callable
 from typing import Any
 
 from moto.core.responses import ActionResult, BaseResponse
+from moto.ec2.models.nat_gateways import NatGatewayBackend
 from moto.ec2.responses import EC2Response
+from moto.kms.models import KmsBackend
 from moto.logs.exceptions import ResourceNotFoundException
 from moto.logs.models import LogGroup
 from moto.logs.responses import LogsResponse
 
-from provisioner.sandbox.hooking import parameter
+from provisioner.sandbox.hooking import Refusal, around, parameter
 
 
 def install() -> None:
-    """Add them. Moto finds an operation by the name of a plain function of the class."""
+    """Add and mend them. Moto finds an operation by the name of a plain function of the class."""
     for response, functions in _MISSING.items():
         for function in functions:
             setattr(response, function.__name__, function)
+    for name in ("enable_key", "disable_key", "schedule_key_deletion", "cancel_key_deletion"):
+        around(KmsBackend, name)(_by_key_arn_too)
+    around(NatGatewayBackend, "delete_nat_gateway")(_of_a_gateway_that_is_there)
 
 
 def associate_kms_key(self: Any) -> str:
@@ -41,6 +47,34 @@ def modify_ebs_default_kms_key_id(self: Any) -> ActionResult:
     return ActionResult({"KmsKeyId": self.ec2_backend.default_kms_key_id})
 
 
+def _by_key_arn_too(original: Callable[..., Any], backend: Any, key_id: str, *args: Any, **kwargs: Any) -> Any:
+    return original(backend, backend.get_key_id(key_id), *args, **kwargs)
+
+
+def _of_a_gateway_that_is_there(original: Callable[..., Any], backend: Any, nat_gateway_id: str) -> Any:
+    if nat_gateway_id not in backend.nat_gateways:
+        raise Refusal("NatGatewayNotFound", f"NatGateway {nat_gateway_id} was not found")
+    return original(backend, nat_gateway_id)
+
+
+def monitor_instances(self: Any) -> ActionResult:
+    """ec2 MonitorInstances."""
+    return _monitor(self, "enabled")
+
+
+def unmonitor_instances(self: Any) -> ActionResult:
+    """ec2 UnmonitorInstances."""
+    return _monitor(self, "disabled")
+
+
+def _monitor(response: Any, state: str) -> ActionResult:
+    instances = [response.ec2_backend.get_instance(i) for i in response._get_param("InstanceIds", [])]
+    for instance in instances:
+        instance.monitoring_state = state
+    monitorings = [{"InstanceId": i.id, "Monitoring": {"State": state}} for i in instances]
+    return ActionResult({"InstanceMonitorings": monitorings})
+
+
 def _log_group(response: Any) -> LogGroup:
     name = parameter(response, "logGroupName") or str(parameter(response, "resourceIdentifier")).rpartition(":")[2]
     group: LogGroup | None = response.logs_backend.groups.get(name)
@@ -51,5 +85,10 @@ def _log_group(response: Any) -> LogGroup:
 
 _MISSING: dict[type[BaseResponse], tuple[Any, ...]] = {
     LogsResponse: (associate_kms_key, disassociate_kms_key),
-    EC2Response: (get_ebs_default_kms_key_id, modify_ebs_default_kms_key_id),
+    EC2Response: (
+        get_ebs_default_kms_key_id,
+        modify_ebs_default_kms_key_id,
+        monitor_instances,
+        unmonitor_instances,
+    ),
 }

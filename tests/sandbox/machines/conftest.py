@@ -128,7 +128,12 @@ class Cloud:
 
     def row(self, item_id: str, part: str = "machines") -> dict[str, Any]:
         """The sandbox's own view of a machine or front."""
-        return next(r for r in self.sandbox.control.status()[part] if r["id"] == item_id)
+        return next(r for r in self.rows(part) if r["id"] == item_id)
+
+    def rows(self, part: str) -> list[dict[str, Any]]:
+        """The sandbox's own view of all machines or fronts."""
+        status: Any = self.sandbox.control.status()
+        return list(status[part])
 
     def url(self, instance_id: str) -> str:
         """Where a machine listens itself."""
@@ -161,7 +166,7 @@ class Cloud:
             found = self.ssm.get_command_invocation(CommandId=command_id, InstanceId=instance_id)
             return None if found["Status"] in {"Pending", "InProgress", "Cancelling"} else found
 
-        return eventually(look)
+        return dict(eventually(look))
 
 
 def eventually(look: Callable[[], Any], seconds: float = 30.0) -> Any:

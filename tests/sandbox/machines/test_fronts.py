@@ -76,7 +76,7 @@ def test_an_address_follows_its_association(cloud: Cloud, machines: tuple[str, s
     cloud.ec2.disassociate_address(AssociationId=found["AssociationId"])
     eventually(lambda: get(url) == (0, b""))
     cloud.ec2.release_address(AllocationId=allocation)
-    assert allocation not in {r["id"] for r in cloud.sandbox.control.status()["fronts"]}
+    assert allocation not in {r["id"] for r in cloud.rows("fronts")}
 
 
 def test_an_address_is_free_after_its_machine_is_terminated(cloud: Cloud) -> None:
@@ -202,6 +202,5 @@ def test_deletion_protection_of_a_balancer_holds(cloud: Cloud) -> None:
 
 def test_everything_listens_on_loopback_only(cloud: Cloud, machines: tuple[str, str]) -> None:
     seen(cloud.url(machines[0]))
-    rows = cloud.sandbox.control.status()
-    for row in [*rows["machines"], *rows["fronts"]]:
+    for row in [*cloud.rows("machines"), *cloud.rows("fronts")]:
         assert row["address"].startswith("127."), row

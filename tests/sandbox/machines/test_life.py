@@ -72,7 +72,7 @@ def test_stop_start_and_reboot(cloud: Cloud) -> None:
     cloud.wait("instance_terminated", machine)
     assert get(url) == (0, b"")
     assert not product_env.exists()
-    assert machine not in {r["id"] for r in cloud.sandbox.control.status()["machines"]}
+    assert machine not in {r["id"] for r in cloud.rows("machines")}
 
 
 def test_states_are_enforced(cloud: Cloud) -> None:

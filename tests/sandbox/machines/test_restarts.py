@@ -21,8 +21,7 @@ def test_machines_and_commands_outlive_a_killed_daemon(cloud: Cloud) -> None:
     def state(command_id: str) -> str:
         return str(cloud.ssm.list_commands(CommandId=command_id)["Commands"][0]["Status"])
 
-    for command_id in (finished, going_on, lost_command):
-        eventually(lambda c=command_id: state(c) == "InProgress")
+    eventually(lambda: {state(c) for c in (finished, going_on, lost_command)} == {"InProgress"})
     cloud.sandbox.kill()
     for entry in os.scandir("/proc"):
         if entry.name.isdigit() and f"SANDBOX_MACHINE={dead}".encode() in environment(entry.path):

@@ -1,6 +1,7 @@
 """The sandbox put together: moto's state, its front, the bodies and the Pulumi provider, round one world."""
 
 import logging
+import os
 import secrets
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import Any
 
 import moto
 
-from provisioner.sandbox import blocks, images, info, missing, strict, truth
+from provisioner.sandbox import blocks, databases, images, info, machines, missing, provider, strict, truth
 from provisioner.sandbox.addresses import Addresses
 from provisioner.sandbox.control import Control
 from provisioner.sandbox.faults import Faults
@@ -48,7 +49,7 @@ class SandboxCloud:
             commit=self._store.commit,
             run=_in_background,
         )
-        self._parts: list[Part] = _parts()
+        self._parts: list[Part] = [*databases.parts(), *machines.parts()]
         self._info: info.SandboxInfo | None = None
 
     def start(self) -> None:
@@ -62,7 +63,7 @@ class SandboxCloud:
         Thread(target=self._server.serve_forever, args=(0.05,), name="http", daemon=True).start()
         for part in self._parts:
             part.restore()
-        self._info = self._describe(_serve_provider(self._world))
+        self._info = self._describe(provider.serve(self._world))
         own = info.started(self._info.pid)
         info.write(self._home, info.Running(self._info, own or "", self._token))
         log.info("serving %s on %s%s", self._home, self._info.endpoint_url, " with its state" if loaded else "")
@@ -71,7 +72,7 @@ class SandboxCloud:
         """End the bodies in order, write everything."""
         (self._home / info.FILE).unlink(missing_ok=True)  # nobody shall find us any more
         self._server.shutdown()
-        _stop_provider()
+        provider.stop()
         for part in reversed(self._parts):
             try:
                 part.stop()
@@ -102,8 +103,6 @@ class SandboxCloud:
         }
 
     def _describe(self, provider_port: int) -> info.SandboxInfo:
-        import os
-
         return info.SandboxInfo(
             pid=os.getpid(),
             endpoint_url=self._world.endpoint_url,
@@ -126,7 +125,7 @@ class SandboxCloud:
             if zone is None:
                 zone = backend.create_hosted_zone(wanted, False, caller_reference=wanted, comment="made by provision")
         self._world.commit()
-        return str(zone.id)
+        return str(zone.id).rpartition("/")[2]
 
 
 def _in_background(name: str, job: Callable[[], None]) -> None:
@@ -137,34 +136,3 @@ def _in_background(name: str, job: Callable[[], None]) -> None:
             log.exception("%s failed", name)
 
     Thread(target=run, name=name, daemon=True).start()
-
-
-def _parts() -> list[Part]:
-    import importlib
-
-    parts: list[Part] = []
-    for name in ("databases", "machines"):
-        try:
-            parts += importlib.import_module(f"provisioner.sandbox.{name}").parts()
-        except (ImportError, AttributeError) as e:
-            log.warning("no %s yet: %r", name, e)
-    return parts
-
-
-def _serve_provider(world):
-    try:
-        from provisioner.sandbox import provider
-
-        return provider.serve(world)
-    except ImportError as e:
-        log.warning("no provider yet: %r", e)
-        return 0
-
-
-def _stop_provider():
-    try:
-        from provisioner.sandbox import provider
-
-        provider.stop()
-    except ImportError as e:
-        pass

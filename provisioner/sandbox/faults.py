@@ -157,4 +157,4 @@ def _is_of(tenant: str, call: Call) -> bool:
 
 
 def _throttling_code(call: Call) -> str:
-    return "Throttling" if call.protocol == "query" else "ThrottlingException"
+    return "ThrottlingException" if "json" in call.protocol else "Throttling"

@@ -63,7 +63,7 @@ class Front:
     def _refusal(self, call: Call) -> Reply | None:
         if self._stopping.is_set():
             return error(call, 503, "ServiceUnavailable", "the sandbox is stopping")
-        if call.service not in _SUPPORTED:
+        if call.access_key and call.service not in _SUPPORTED:
             return not_supported(call)
         return credentials.refusal(call)
 

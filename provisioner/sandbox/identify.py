@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote_plus
 
+from botocore.exceptions import UnknownServiceError
 from moto.core.request import Request
 from moto.core.routing import get_service_router
 from moto.core.utils import get_service_model
@@ -72,17 +73,14 @@ def identify(environ: dict[str, Any], body: bytes) -> Call:
     """Read service, region and access key from the signature, and the operation from where the protocol keeps it."""
     query = environ.get("QUERY_STRING", "")
     path = environ.get("PATH_INFO", "")
-    scope = _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
-    if scope is None and "X-Amz-Credential" in query:  # a presigned URL
-        scope = _SCOPE.search("Credential=" + parse_qs(query)["X-Amz-Credential"][0])
-    key, region, signed = (scope[1], scope[3], scope[4]) if scope else (None, "", "")
+    key, region, signed = _scope(environ.get("HTTP_AUTHORIZATION", ""), query)
     service = SERVICES.get(signed, signed)
     kind = environ.get("CONTENT_TYPE", "")
     target = environ.get("HTTP_X_AMZ_TARGET", "")
     if target:
         operation, protocol = target.rpartition(".")[2], "json"
-    elif service in SERVICES.values() and _is_rest(service):
-        operation, protocol = _rest_operation(service, environ), get_service_model(service).protocol
+    elif (protocol := _protocol(service)).startswith("rest-"):
+        operation = _rest_operation(service, environ)
     else:
         fields = parse_qs(body.decode("utf-8", "replace") if "x-www-form-urlencoded" in kind else query)
         operation = fields.get("Action", [""])[0]
@@ -92,8 +90,23 @@ def identify(environ: dict[str, Any], body: bytes) -> Call:
     return Call(service, operation, region, key, protocol, path + ("?" + query if query else ""), body)
 
 
-def _is_rest(service: str) -> bool:
-    return str(get_service_model(service).protocol).startswith("rest-")
+def _scope(authorization: str, query: str) -> tuple[str | None, str, str]:
+    """Access key, region and signing name, from the header or from a presigned URL of either version."""
+    scope = _SCOPE.search(authorization)
+    if scope is None and "X-Amz-Credential=" in query:
+        scope = _SCOPE.search("Credential=" + parse_qs(query)["X-Amz-Credential"][0])
+    if scope:
+        return scope[1], scope[3], scope[4]
+    if "AWSAccessKeyId=" in query:
+        return parse_qs(query)["AWSAccessKeyId"][0], "us-east-1", "s3"
+    return None, "", ""
+
+
+def _protocol(service: str) -> str:
+    try:
+        return str(get_service_model(service).protocol)
+    except UnknownServiceError:
+        return ""
 
 
 def _rest_operation(service: str, environ: dict[str, Any]) -> str:

@@ -61,6 +61,11 @@ def load_key(der: bytes) -> Any:
     return load_der_private_key(der, password=None, unsafe_skip_rsa_key_validation=True)
 
 
+def load_certificate(der: bytes) -> x509.Certificate:
+    """A certificate from its DER. (cryptography's own function has no importable name.)"""
+    return x509.load_der_x509_certificate(der)
+
+
 def load_function(data: bytes) -> Any:
     """A local function from cloudpickle's bytes."""
     return pickle.loads(data)  # noqa: S301
@@ -85,7 +90,7 @@ def _reduce_key(key: _Key) -> _Reduced:
 
 
 def _reduce_certificate(certificate: x509.Certificate) -> _Reduced:
-    return x509.load_der_x509_certificate, (certificate.public_bytes(Encoding.DER),)
+    return load_certificate, (certificate.public_bytes(Encoding.DER),)
 
 
 def _reduce_parameters(parameters: ParameterDict) -> _Reduced:

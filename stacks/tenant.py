@@ -59,7 +59,7 @@ class _Tenant:
             region=args.region,
             default_tags=aws.ProviderDefaultTagsArgs(tags=self._scope.default_tags()),
             # The last check before anything is made in the wrong account.
-            allowed_account_ids=[args.account] if self._scope.on_aws else None,
+            allowed_account_ids=[args.account],
         )
         self._opts = pulumi.ResourceOptions(providers=[provider])
         self._zone_id: pulumi.Output[str] = aws.route53.get_zone_output(

@@ -15,6 +15,19 @@ from provisioner.model.stack import StackArgs
 from stacks.tenant import program
 
 ACCOUNT = "123456789012"
+# Outputs that the cloud would compute, one made-up value for each name.
+COMPUTED: dict[str, Any] = {
+    "dnsName": "127.20.3.1",
+    "publicDns": "127.20.3.2",
+    "publicIp": "127.20.3.2",
+    "zoneId": "ZONEOFALB",
+    "address": "127.20.3.3",
+    "masterUserSecrets": [{"secretArn": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:rds!db-1"}],
+    "domainValidationOptions": [
+        {"resourceRecordName": "_p", "resourceRecordType": "CNAME", "resourceRecordValue": "_v"}
+    ],
+    "fqdn": "_p.acme.example.com",
+}
 
 
 @dataclass(frozen=True)
@@ -70,9 +83,9 @@ def record(args: StackArgs, *, unknown: bool = False) -> Recording:
 def _run(recording: Recording, unknown: bool) -> None:
     monitor = _Monitor(recording, unknown)
     settings.configure(
-        MockSettings(
+        MockSettings(  # type: ignore[no-untyped-call]  # the SDK's mocks have few annotations
             monitor=monitor,
-            monitor_features=set(monitor.GetDeploymentInfo(None).supportedFeatures),
+            monitor_features=set(_features(monitor)),
             engine=MockEngine(logging.getLogger(__name__)),
             project="tenant",
             stack=recording.args.tenant,
@@ -81,7 +94,7 @@ def _run(recording: Recording, unknown: bool) -> None:
             callbacks=None,
         )
     )
-    settings.set_root_resource(None)  # type: ignore[arg-type] - the SDK resets it so, too
+    settings.set_root_resource(None)  # type: ignore[arg-type]  # the SDK resets it so, too
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     try:
@@ -99,7 +112,7 @@ class _Monitor(MockMonitor):
         self._recording = recording
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
-        response = super().RegisterResource(request)
+        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]  # as above
         if request.custom:
             self._recording.resources.append(
                 Resource(
@@ -119,11 +132,11 @@ class _Monitor(MockMonitor):
     def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - the protocol's name
         if request.urn.rpartition("::")[0].endswith("pulumi:pulumi:Stack"):
             self._recording.outputs = rpc.deserialize_properties(request.outputs)
-        return super().RegisterResourceOutputs(request)
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]  # as above
 
 
 class _Cloud(Mocks):
-    """Outputs that AWS would compute, one made-up value for each name."""
+    """Gives every resource an id and its outputs."""
 
     def __init__(self, unknown: bool) -> None:
         self._unknown = unknown
@@ -131,23 +144,17 @@ class _Cloud(Mocks):
     def new_resource(self, args: MockResourceArgs) -> tuple[str, dict[str, Any]]:
         if self._unknown:
             return "", args.inputs
-        computed = {
+        own = {
             "arn": f"arn:aws:{args.typ}:{args.name}",
             "arnSuffix": f"suffix/{args.name}",
             "keyId": f"{args.name}-key-id",
-            "dnsName": "127.20.3.1",
-            "publicDns": "127.20.3.2",
-            "publicIp": "127.20.3.2",
-            "zoneId": "ZONEOFALB",
-            "address": "127.20.3.3",
-            "masterUserSecrets": [{"secretArn": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:rds!db-1"}],
-            "domainValidationOptions": [
-                {"resourceRecordName": "_p", "resourceRecordType": "CNAME", "resourceRecordValue": "_v"}
-            ],
-            "fqdn": "_p.acme.example.com",
         }
-        return f"{args.name}-id", computed | args.inputs
+        return f"{args.name}-id", COMPUTED | own | args.inputs
 
-    def call(self, args: MockCallArgs) -> dict[str, Any]:
+    def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:
         assert args.token == "aws:route53/getZone:getZone"
-        return {"name": args.args["name"], "zoneId": "Z1", "id": "Z1"}
+        return {"name": args.args["name"], "zoneId": "Z1", "id": "Z1"}, []
+
+
+def _features(monitor: MockMonitor) -> list[int]:
+    return list(monitor.GetDeploymentInfo(None).supportedFeatures)  # type: ignore[no-untyped-call]  # as above

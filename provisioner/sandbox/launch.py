@@ -151,6 +151,7 @@ class Launcher:
         reach: Iterable[Path] = (),
         writable: Iterable[Path] = (),
         env: Mapping[str, str] | None = None,
+        cwd: Path = Path("/"),
         text: str = "",
         timeout: float = 60.0,
     ) -> str:
@@ -158,13 +159,13 @@ class Launcher:
 
         Raises SandboxError with the last lines of standard error when it fails or takes longer than `timeout` seconds.
         """
-        command = self.command(argv, uid=uid, reach=reach, writable=writable)
+        command = self.command(argv, uid=uid, reach=reach, writable=writable, cwd=cwd)
         try:
             done = subprocess.run(
                 command,
                 input=text,
                 env=env and dict(env),
-                cwd="/",
+                cwd=cwd,
                 capture_output=True,
                 text=True,
                 timeout=timeout,
@@ -198,6 +199,15 @@ def recorded(record: Path) -> Process | None:
     except (OSError, ValueError, TypeError):
         return None
     return process if alive(process) else None
+
+
+def adopt(pid: int, record: Path) -> Process | None:
+    """Record a process that runs already; None where it has gone."""
+    process = Process(pid, _stat(pid)[1])
+    if not alive(process):
+        return None
+    write_file(record, json.dumps(process._asdict()))
+    return process
 
 
 def alive(process: Process) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from provisioner.engines.embedded.secrets import Cipher
+from provisioner.engines.embedded.secrets import Cipher, private_folder
 from provisioner.engines.embedded.state import STACK_TYPE, Resource, now, qualified_type, verify
 from provisioner.engines.embedded.values import Props
 from provisioner.model.errors import EngineError
@@ -52,7 +52,7 @@ class Checkpoints:
     def lock(self, stack: Stack) -> Iterator[None]:
         """Hold the stack. The kernel frees it with the process, so a kill leaves no stale lock. Raises EngineError."""
         path = self._root / "locks" / stack.project / f"{stack.name}.lock"
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             try:
@@ -81,7 +81,7 @@ class Checkpoints:
     def write(self, stack: Stack, deployment: str) -> None:
         """Put a deployment (JSON text) in place. It is on the disk when this returns."""
         path = self.path(stack)
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(path.parent)
         name = json.dumps(f"organization/{stack.project}/{stack.name}")
         text = f'{{"version":3,"checkpoint":{{"stack":{name},"latest":{deployment}}}}}'
         draft = path.with_suffix(".json.new")

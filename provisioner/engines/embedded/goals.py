@@ -1,4 +1,4 @@
-"""From a registration request to a goal: what is inherited from the parent, which provider serves it, what is refused."""
+"""From a registration request to a goal: what the parent hands down, which provider serves it, what is refused."""
 
 import re
 import threading
@@ -8,17 +8,11 @@ from typing import Any, Final
 from provisioner.engines.embedded import values
 from provisioner.engines.embedded.planner import Alias, Goal
 from provisioner.engines.embedded.state import is_provider, package_of, split_reference, type_of
-from provisioner.model.errors import EngineError, UnsupportedError
+from provisioner.model.errors import EngineError
 
 DefaultProvider = Callable[[str, str], str]
 
 _SECONDS: Final = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
-_HINT: Final = "take it out of the program, or run the same command with --engine pulumi"
-
-
-def refuse(what: str) -> UnsupportedError:
-    """What a program may not use with this engine."""
-    return UnsupportedError(f"the embedded engine does not support {what}", hint=_HINT)
 
 
 class Goals:
@@ -125,7 +119,7 @@ def _refuse_what_is_unsupported(request: Any) -> None:
     }
     for what, used in refused.items():
         if used:
-            raise refuse(f"{what} ({request.type} {request.name})")
+            raise values.refuse(f"{what} ({request.type} {request.name})")
 
 
 def _alias(alias: Any) -> Alias:

@@ -10,7 +10,7 @@ from pulumi.runtime.proto import engine_pb2, resource_pb2
 
 from provisioner.engines.embedded import values
 from provisioner.engines.embedded.executor import Executor
-from provisioner.engines.embedded.goals import Goals, refuse
+from provisioner.engines.embedded.goals import Goals
 from provisioner.engines.embedded.planner import Goal, Planner
 from provisioner.engines.embedded.run import Run, StepFailed, Stopped
 from provisioner.engines.embedded.state import STACK_TYPE, Resource, make_urn, package_of, qualified_type
@@ -75,7 +75,7 @@ class Monitor:
         """Every other method of the stub is refused by its name."""
 
         def refused(_request: Any) -> NoReturn:
-            error = refuse(f"the call {name} of the resource monitor")
+            error = values.refuse(f"the call {name} of the resource monitor")
             self.run.fail("", error)
             raise MonitorError(error.message)
 
@@ -136,7 +136,7 @@ class Monitor:
     @_guarded
     def ReadResource(self, request: Any) -> resource_pb2.ReadResourceResponse:  # noqa: N802 - the stub's
         if request.packageRef:
-            raise refuse(f"parameterized packages ({request.type} {request.name})")
+            raise values.refuse(f"parameterized packages ({request.type} {request.name})")
         package = package_of(request.type)
         goal = Goal(
             type=request.type,
@@ -160,7 +160,7 @@ class Monitor:
     def Invoke(self, request: Any) -> resource_pb2.ResourceInvokeResponse:  # noqa: N802 - the stub's
         package = request.tok.split(":", 1)[0]
         if request.packageRef or package == "pulumi":
-            raise refuse(f"the function {request.tok}")
+            raise values.refuse(f"the function {request.tok}")
         reference = request.provider or self._goals.provider_for(package, request.parent, request.version)
         provider = self.run.registry.ensure(reference, self.run.journal.base)
         reply = provider.invoke(request.tok, values.decode(request.args), preview=self.run.preview)

@@ -18,9 +18,9 @@ from pulumi.runtime.config import set_all_config
 from pulumi.runtime.proto import source_pb2
 from pulumi.runtime.stack import run_in_stack
 
-from provisioner.engines.embedded.goals import refuse
 from provisioner.engines.embedded.monitor import Log, Monitor
 from provisioner.engines.embedded.run import Run
+from provisioner.engines.embedded.values import refuse
 from provisioner.model.errors import EngineError
 
 _POLL: Final = 0.05

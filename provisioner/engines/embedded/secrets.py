@@ -25,6 +25,12 @@ _keys: dict[tuple[str, bytes], bytes] = {}
 _keys_lock = threading.Lock()
 
 
+def private_folder(path: Path) -> None:
+    """Make a folder, and those above it, for the owner alone (`mkdir` gives its mode to the last one only)."""
+    for folder in reversed([path, *path.parents]):
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
 def _key(passphrase: str, salt: bytes) -> bytes:
     with _keys_lock:
         if (passphrase, salt) not in _keys:
@@ -93,7 +99,7 @@ class Vault:
 
     def _publish(self, state: str) -> None:
         """Write the file if nobody else has: a link fails where the name exists, so one salt wins in all processes."""
-        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(self._path.parent)
         draft = self._path.with_name(f"{self._path.name}.{os.getpid()}.{threading.get_ident()}")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:

@@ -1,5 +1,5 @@
-"""Property values. Inside the engine they are plain JSON in the wire form of Pulumi's protocol: a secret is a dict with a
-signature and `value`, an unknown is a sentinel string, a reference to a resource is a dict with a signature."""
+"""Property values. Inside the engine they are plain JSON in the wire form of Pulumi's protocol: a secret is a dict with
+a signature and `value`, an unknown is a sentinel string, a reference to a resource is a dict with a signature."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from provisioner.model.errors import UnsupportedError
 Props = dict[str, Any]
 
 SIGNATURE: Final = "4dabf18193072939515e22adb298388d"
-SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"
+SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a mark, not a password
 UNKNOWN: Final = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _REFERENCE: Final = "5cf8f73096256a8f31e491e813e4eb8e"
 _OUTPUT: Final = "d0e6a833031e9bbcd3f4e8bde6ca49a4"
@@ -42,7 +42,7 @@ def _decode(value: Value) -> Any:
         text = value.string_value
         return UNKNOWN if text in _UNKNOWNS else text
     if kind == "struct_value":
-        return _special({key: _decode(item) for key, item in value.struct_value.fields.items()})
+        return _decode_struct(value.struct_value)
     if kind == "list_value":
         return [_decode(item) for item in value.list_value.values]
     if kind == "number_value":
@@ -51,14 +51,22 @@ def _decode(value: Value) -> Any:
     return value.bool_value if kind == "bool_value" else None
 
 
-def _special(value: Props) -> Any:
-    signature = value.get(SIGNATURE)
+def _decode_struct(struct: Struct) -> Any:
+    fields = struct.fields
+    signature = fields[SIGNATURE].string_value if SIGNATURE in fields else ""
     if signature in _REFUSED:
-        raise UnsupportedError(f"{_REFUSED[signature]} as properties are not supported by the embedded engine")
+        raise refuse(f"{_REFUSED[signature]} as properties")
+    value = decode(struct)
     if signature != _OUTPUT:
         return value
-    plain = value.get("value", UNKNOWN)
-    return secret(plain) if value.get("secret") else plain
+    found = value.get("value", UNKNOWN)
+    return secret(found) if value.get("secret") else found
+
+
+def refuse(what: str) -> UnsupportedError:
+    """What a program may not use with this engine."""
+    hint = "take it out of the program, or run the same command with --engine pulumi"
+    return UnsupportedError(f"the embedded engine does not support {what}", hint=hint)
 
 
 def encode(props: Mapping[str, Any], *, secrets: bool = True, references: bool = True) -> Struct:

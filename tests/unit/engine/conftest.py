@@ -78,10 +78,9 @@ def ops(result: Plan | RunResult, *, same: bool = False) -> list[tuple[str, str]
 
 
 @pytest.fixture(autouse=True)
-def _fast_keys(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
-    """A million rounds would cost half a second in every test; one test asks for them."""
-    if "slow_keys" not in request.keywords:
-        monkeypatch.setattr(secrets, "_ROUNDS", 1000)
+def _fast_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million rounds would cost half a second in every test."""
+    monkeypatch.setattr(secrets, "_ROUNDS", 1000)
 
 
 @pytest.fixture

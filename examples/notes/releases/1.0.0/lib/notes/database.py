@@ -77,7 +77,7 @@ class Database:
     @contextlib.contextmanager
     def connection(self) -> Iterator[psycopg.Connection]:
         """One connection in a transaction, committed at the end. Raises UnavailableError."""
-        if not self._places.acquire(timeout=10):
+        if not self._places.acquire(timeout=3):
             raise UnavailableError("all connections are busy")
         try:
             connection = self._live() or self._connect()

@@ -40,8 +40,8 @@ def load() -> Settings:
         "user": values["DATABASE_USER"],
         "sslmode": values.get("PGSSLMODE", "verify-full"),
         "passfile": str(state / "pgpass"),
-        "connect_timeout": "3",
-        "tcp_user_timeout": "5000",
+        "connect_timeout": "2",
+        "tcp_user_timeout": "2000",
         "options": "-c statement_timeout=5s",
         "application_name": f"{image['product']} {image['version']}",
     }

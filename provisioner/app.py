@@ -94,7 +94,7 @@ class App:
 
     @cached_property
     def _embedded(self) -> Engine:
-        from provisioner.engines.embedded import EmbeddedEngine
+        from provisioner.engines.embedded.engine import EmbeddedEngine
         from stacks.tenant import warm
 
         return EmbeddedEngine(

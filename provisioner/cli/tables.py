@@ -46,7 +46,7 @@ def show(result: Any, console: "Console") -> None:  # noqa: ARG001 - the registe
     raise TypeError(f"no table for {type(result).__name__}")
 
 
-@show.register
+@show.register(TenantList)
 def _(result: TenantList, console: "Console") -> None:
     if not result.tenants:
         console.print("no tenants", markup=False)
@@ -60,7 +60,7 @@ def _(result: TenantList, console: "Console") -> None:
     grid(console, columns, rows)
 
 
-@show.register
+@show.register(TenantView)
 def _(result: TenantView, console: "Console") -> None:
     database = result.database
     where = f"{database['id']} at {database['address']}:{database['port']}" if database else None
@@ -85,13 +85,13 @@ def _(result: TenantView, console: "Console") -> None:
     _pairs(console, pairs)
 
 
-@show.register
+@show.register(Made)
 def _(result: Made, console: "Console") -> None:
     pairs = [(f.name, getattr(result, f.name)) for f in dataclasses.fields(result)]
     _pairs(console, pairs)
 
 
-@show.register
+@show.register(Intentions)
 def _(result: Intentions, console: "Console") -> None:
     for intention in result.intentions:
         summary = _summary(intention.plan) if intention.plan else ""
@@ -101,13 +101,13 @@ def _(result: Intentions, console: "Console") -> None:
             console.print(f"  next: {intention.error.hint}", markup=False)
 
 
-@show.register
+@show.register(OperationList)
 def _(result: OperationList, console: "Console") -> None:
     rows = [[o.id, o.kind, o.tenant, o.status, age(o.started_at), _length(o), o.error] for o in result.operations]
     grid(console, ["id", "kind", "tenant", "status", "age", "took", "error"], rows)
 
 
-@show.register
+@show.register(Operation)
 def _(result: Operation, console: "Console") -> None:
     _pairs(
         console,
@@ -124,7 +124,7 @@ def _(result: Operation, console: "Console") -> None:
     grid(console, ["step", "status", "attempts", "took", "error"], rows)
 
 
-@show.register
+@show.register(Table)
 def _(result: Table, console: "Console") -> None:
     grid(console, result.columns, [[row.get(c) for c in result.columns] for row in result.rows])
 
@@ -168,7 +168,7 @@ def _status_row(t: TenantView) -> list[Any]:
     return [t.id, t.state, *health, t.release.desired, t.release.assigned, t.release.observed, t.cause]
 
 
-@show.register
+@show.register(SandboxStatus)
 def _(result: SandboxStatus, console: "Console") -> None:
     if not result.running:
         console.print("the sandbox is not running", markup=False)

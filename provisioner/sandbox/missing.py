@@ -3,13 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
+import moto.ec2.responses.instances
 from moto.core.responses import ActionResult, BaseResponse
+from moto.core.types import Base64EncodedString
 from moto.ec2.models.nat_gateways import NatGatewayBackend
 from moto.ec2.responses import EC2Response
+from moto.ec2.utils import parse_user_data
 from moto.kms.models import KmsBackend
 from moto.logs.exceptions import ResourceNotFoundException
 from moto.logs.models import LogGroup
 from moto.logs.responses import LogsResponse
+from moto.rds.models import RDSBackend
 
 from provisioner.sandbox.hooking import Refusal, around, parameter
 
@@ -21,6 +25,8 @@ def install() -> None:
             setattr(response, function.__name__, function)
     for name in ("enable_key", "disable_key", "schedule_key_deletion", "cancel_key_deletion"):
         around(KmsBackend, name)(_by_key_arn_too)
+    moto.ec2.responses.instances.parse_user_data = _user_data  # type: ignore[attr-defined]
+    around(RDSBackend, "modify_db_subnet_group")(_still_there)
     around(NatGatewayBackend, "delete_nat_gateway")(_of_a_gateway_that_is_there)
 
 
@@ -68,11 +74,22 @@ def unmonitor_instances(self: Any) -> ActionResult:
 
 
 def _monitor(response: Any, state: str) -> ActionResult:
-    instances = [response.ec2_backend.get_instance(i) for i in response._get_param("InstanceIds", [])]
+    instances = [response.ec2_backend.get_instance(i) for i in parameter(response, "InstanceIds") or []]
     for instance in instances:
         instance.monitoring_state = state
     monitorings = [{"InstanceId": i.id, "Monitoring": {"State": state}} for i in instances]
     return ActionResult({"InstanceMonitorings": monitorings})
+
+
+def _user_data(value: str | bytes | None) -> Base64EncodedString | None:
+    """RunInstances takes base64; of ModifyInstanceAttribute's blob moto has decoded it already, and would again."""
+    return Base64EncodedString.from_raw_bytes(value) if isinstance(value, bytes) else parse_user_data(value)
+
+
+def _still_there(original: Callable[..., Any], backend: Any, subnet_name: str, *args: Any, **kwargs: Any) -> Any:
+    """Moto takes the subnet group out of its store to change it, and leaves it out."""
+    backend.subnet_groups[subnet_name] = original(backend, subnet_name, *args, **kwargs)
+    return backend.subnet_groups[subnet_name]
 
 
 def _log_group(response: Any) -> LogGroup:

@@ -31,7 +31,7 @@ class Aws:
 
     def __init__(self, endpoint_url: str, *, connect_timeout: float = 5, read_timeout: float = 20) -> None:
         self._endpoint_url = endpoint_url
-        self._session: Any = boto3.Session(**_OPERATOR)
+        self._session: Any = boto3.Session(**_OPERATOR)  # type: ignore[arg-type]
         self._config = Config(
             connect_timeout=connect_timeout,
             read_timeout=read_timeout,

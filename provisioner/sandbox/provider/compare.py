@@ -11,11 +11,16 @@ from provisioner.sandbox.provider.convert import Props
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """Properties whose values are compared not as they stand: `sets` have no order, `documents` are JSON texts, and
-    of `chosen` ones the cloud may hold another value than was asked for (a database's port in the sandbox)."""
+    """Properties whose values are compared not as they stand.
+
+    `sets` have no order; `documents` are JSON texts; `computed` ones get a value of the cloud's where the program
+    leaves them out, so leaving them out is no change; of `chosen` ones the cloud may hold another value than was
+    asked for (a database's port in the sandbox).
+    """
 
     sets: frozenset[str] = frozenset()
     documents: frozenset[str] = frozenset()
+    computed: frozenset[str] = frozenset()
     chosen: frozenset[str] = frozenset()
 
     def same(self, key: str, left: Any, right: Any) -> bool:
@@ -24,7 +29,8 @@ class Shapes:
 
     def covers(self, key: str, actual: Any, wanted: Any) -> bool:
         """Whether `actual` has all that is wanted; nested maps may hold more than was asked for."""
-        return key in self.chosen or _covers(self._normal(key, actual), self._normal(key, wanted))
+        compare = _same if key in _MAPS else _covers
+        return key in self.chosen or compare(self._normal(key, actual), self._normal(key, wanted))
 
     def _normal(self, key: str, value: Any) -> Any:
         if key in self.documents and isinstance(value, str):
@@ -35,6 +41,10 @@ class Shapes:
         if key in self.sets and isinstance(value, list):
             return sorted(value, key=canonical)
         return value
+
+
+# Their keys are the program's own words, so one that it doesn't have is a difference.
+_MAPS = frozenset({"tags", "tagsAll", "dimensions"})
 
 
 def empty(value: Any) -> bool:
@@ -49,7 +59,7 @@ def _same(left: Any, right: Any) -> bool:
         return all(_same(left.get(k), right.get(k)) for k in left.keys() | right.keys())
     if isinstance(left, list) and isinstance(right, list):
         return len(left) == len(right) and all(map(_same, left, right))
-    return _scalar(left) == _scalar(right)
+    return bool(_scalar(left) == _scalar(right))
 
 
 def _covers(actual: Any, wanted: Any) -> bool:
@@ -79,9 +89,24 @@ def merge(shapes: Shapes, wanted: Props, actual: Props) -> Props:
 
 
 def _merge(wanted: Any, actual: Any, covered: bool) -> Any:
+    if isinstance(wanted, list) and isinstance(actual, list) and len(wanted) == len(actual) and not covered:
+        return [_merge(w, a, _covers(a, w)) for w, a in zip(wanted, actual, strict=True)]
     if isinstance(wanted, Mapping) and isinstance(actual, Mapping):
         return {**actual, **{k: _merge(v, actual.get(k), _covers(actual.get(k), v)) for k, v in wanted.items()}}
     return wanted if covered else actual
+
+
+def narrow(asked: Props, found: Props) -> Props:
+    """Of `found` what was asked for, at every depth: inputs as a program would write them now."""
+    return {k: found[k] if k in _MAPS else _narrow(v, found[k]) for k, v in asked.items() if k in found}
+
+
+def _narrow(asked: Any, found: Any) -> Any:
+    if isinstance(asked, Mapping) and isinstance(found, Mapping):
+        return {k: _narrow(v, found[k]) for k, v in asked.items() if found.get(k) is not None}
+    if isinstance(asked, list) and isinstance(found, list) and len(asked) == len(found):
+        return [_narrow(a, f) for a, f in zip(asked, found, strict=True)]
+    return found
 
 
 def drift(shapes: Shapes, wanted: Props, actual: Props) -> set[str]:
@@ -111,6 +136,8 @@ def changes(shapes: Shapes, force_new: frozenset[str], old_inputs: Props, olds: 
     """
     for key in sorted(k for k in old_inputs.keys() | news.keys() if not k.startswith("__")):
         old, new = old_inputs.get(key), news.get(key)
+        if new is None and key in shapes.computed:
+            continue
         if not shapes.same(key, old, new):
             flat = key in shapes.documents or key in shapes.sets
             yield from (_change(path, o, n, force_new, inputs=True) for path, o, n in _leaves(key, old, new, flat))

@@ -10,7 +10,8 @@ from provisioner.sandbox.provider.convert import Props, words
 
 _THROTTLED = words(
     "Throttling ThrottlingException ThrottledException RequestThrottled RequestThrottledException "
-    "RequestLimitExceeded TooManyRequestsException PriorRequestNotComplete SlowDown BandwidthLimitExceeded EC2ThrottledException "
+    "RequestLimitExceeded TooManyRequestsException PriorRequestNotComplete SlowDown BandwidthLimitExceeded "
+    "EC2ThrottledException "
     "TransactionInProgressException"
 )
 _NO_CAPACITY = words(

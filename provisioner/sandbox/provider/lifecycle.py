@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from provisioner.model.errors import ProvisionError
 from provisioner.sandbox.provider.aws import Call
 from provisioner.sandbox.provider.check import merge_tags
-from provisioner.sandbox.provider.compare import drift, empty, merge
+from provisioner.sandbox.provider.compare import drift, empty, merge, narrow
 from provisioner.sandbox.provider.convert import Props
 from provisioner.sandbox.provider.errors import IN_USE, AwsError, InitFailedError, ProviderError
 from provisioner.sandbox.provider.resource import Resource
@@ -78,7 +78,8 @@ def read(
         return resource_id, merge(spec.shapes, {}, {**state, **actual, "region": call.region}), inputs
     merged = merge(spec.shapes, inputs, {**state, **actual})
     tracked = actual.keys() - spec.shapes.chosen
-    found = {k: merged[k] if k in tracked else v for k, v in inputs.items() if k not in tracked or k in merged}
+    found = {k: v for k, v in inputs.items() if k not in tracked}
+    found |= narrow({k: v for k, v in inputs.items() if k in tracked}, merged)
     if not empty(actual.get("tags")):
         found["tags"] = merged["tags"]
     return resource_id, merged, found

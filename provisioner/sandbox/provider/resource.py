@@ -6,7 +6,7 @@ from typing import Any
 
 from provisioner.sandbox.provider.aws import Call
 from provisioner.sandbox.provider.compare import Shapes
-from provisioner.sandbox.provider.convert import Props
+from provisioner.sandbox.provider.convert import Props, words
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,7 @@ def resource(
     force_new: str = "",
     sets: str = "",
     documents: str = "",
+    computed: str = "",
     chosen: str = "",
     **rest: Any,
 ) -> Resource:
@@ -104,11 +105,12 @@ def resource(
     if rest.get("regional", True):
         names.add("region")
         force_new += " region"
+        computed += " region"
     return Resource(
         token=token,
         inputs=frozenset(names),
-        required=frozenset(required.split()),
-        force_new=frozenset(force_new.split()),
-        shapes=Shapes(frozenset(sets.split()), frozenset(documents.split()), frozenset(chosen.split())),
+        required=words(required),
+        force_new=words(force_new),
+        shapes=Shapes(words(sets), words(documents), words(computed), words(chosen)),
         **rest,
     )

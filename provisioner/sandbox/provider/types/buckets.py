@@ -26,7 +26,7 @@ def _get(call: Call, operation: str, bucket: str) -> dict[str, Any] | None:
 def _make(call: Call, wanted: Props) -> str:
     """AWS answers a repeated CreateBucket of one's own with success in us-east-1: so look first, as everywhere."""
     bucket = str(wanted["bucket"])
-    if _get(call, "head_bucket", bucket):
+    if _get(call, "get_bucket_location", bucket):
         raise AwsError("s3 create_bucket", "BucketAlreadyOwnedByYou", f"the bucket {bucket} exists", 409)
     elsewhere = {"LocationConstraint": call.region} if call.region != "us-east-1" else None
     call.once(
@@ -40,7 +40,7 @@ def _make(call: Call, wanted: Props) -> str:
 
 
 def _read(call: Call, bucket: str, _known: Props) -> Props | None:
-    if _get(call, "head_bucket", bucket) is None:
+    if _get(call, "get_bucket_location", bucket) is None:
         return None
     tags = _get(call, "get_bucket_tagging", bucket) or {}
     return {

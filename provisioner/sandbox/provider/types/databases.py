@@ -201,6 +201,9 @@ INSTANCE = resource(
         "skipFinalSnapshot": False,
     },
     sets="vpcSecurityGroupIds enabledCloudwatchLogsExports",
+    computed="engineVersion kmsKeyId availabilityZone multiAz storageType iops storageThroughput backupWindow "
+    "maintenanceWindow caCertIdentifier licenseModel dbSubnetGroupName parameterGroupName vpcSecurityGroupIds "
+    "masterUserSecretKmsKeyId performanceInsightsKmsKeyId performanceInsightsRetentionPeriod port identifier dbName",
     chosen="port",
     name=Name(property="identifier", longest=63, separator="", clean=str.lower),
     make=_make,

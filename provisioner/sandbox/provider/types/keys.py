@@ -100,6 +100,7 @@ KEY = resource(
         "multiRegion": False,
     },
     documents="policy",
+    computed="policy rotationPeriodInDays",
     make=_make,
     read=_read,
     update=_update,

@@ -256,6 +256,8 @@ INSTANCE = resource(
     "rootBlockDevice.kmsKeyId",
     defaults={"forceDestroy": False, "userDataReplaceOnChange": False, "sourceDestCheck": True},
     sets="vpcSecurityGroupIds",
+    computed="subnetId availabilityZone privateIp ebsOptimized vpcSecurityGroupIds metadataOptions rootBlockDevice "
+    "instanceInitiatedShutdownBehavior",
     make=_make,
     read=_read,
     update=_update,

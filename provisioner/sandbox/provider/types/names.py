@@ -245,13 +245,14 @@ def _read_certificate(call: Call, arn: str, _known: Props) -> Props | None:
     found = _certificate(call, arn)
     if found is None:
         return None
-    domain = found["DomainName"]
+    domain, options = found["DomainName"], found.get("DomainValidationOptions") or []
     tags = call.api("acm", "list_tags_for_certificate", CertificateArn=arn)["Tags"]
     return {
         "domainName": domain,
         "subjectAlternativeNames": [n for n in found.get("SubjectAlternativeNames") or () if n != domain],
         "keyAlgorithm": str(found.get("KeyAlgorithm") or "RSA_2048").replace("-", "_"),
-        "domainValidationOptions": [_option(o) for o in found.get("DomainValidationOptions") or ()],
+        "validationMethod": next((o.get("ValidationMethod") for o in options), None),
+        "domainValidationOptions": [_option(o) for o in options],
         "status": found.get("Status"),
         "type": found.get("Type"),
         "notAfter": found["NotAfter"].isoformat() if found.get("NotAfter") else None,
@@ -292,6 +293,7 @@ CERTIFICATE = resource(
     required="domainName",
     force_new="domainName subjectAlternativeNames validationMethod keyAlgorithm",
     defaults={"keyAlgorithm": "RSA_2048"},
+    computed="subjectAlternativeNames validationMethod",
     sets="subjectAlternativeNames",
     make=_request,
     read=_read_certificate,

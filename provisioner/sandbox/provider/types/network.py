@@ -104,6 +104,7 @@ SUBNET = resource(
     required="vpcId cidrBlock",
     force_new="vpcId cidrBlock availabilityZone availabilityZoneId",
     defaults={"mapPublicIpOnLaunch": False},
+    computed="availabilityZone availabilityZoneId",
     make=_make_subnet,
     read=_read_subnet,
     update=_update_subnet,

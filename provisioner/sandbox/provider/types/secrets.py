@@ -116,6 +116,7 @@ VERSION = resource(
     required="secretId",
     force_new="secretId secretString secretBinary versionStages",
     sets="versionStages",
+    computed="versionStages",
     make=_put,
     read=_read_version,
 )
@@ -172,6 +173,7 @@ PARAMETER = resource(
     "name type value insecureValue description keyId tier dataType allowedPattern",
     required="type",
     force_new="name dataType",
+    computed="keyId tier dataType",
     name=Name(longest=2048),
     make=_make_parameter,
     read=_read_parameter,

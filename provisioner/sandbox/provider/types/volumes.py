@@ -68,6 +68,7 @@ VOLUME = resource(
     required="availabilityZone",
     force_new="availabilityZone encrypted kmsKeyId snapshotId",
     defaults={"finalSnapshot": False},
+    computed="size type encrypted kmsKeyId iops throughput",
     make=_make,
     read=_read,
     update=_update,

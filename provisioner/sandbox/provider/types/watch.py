@@ -65,6 +65,7 @@ LOGS = resource(
     "name retentionInDays kmsKeyId logGroupClass skipDestroy",
     force_new="name logGroupClass",
     defaults={"retentionInDays": 0, "skipDestroy": False},
+    computed="logGroupClass",
     name=Name(longest=512),
     make=_make_logs,
     read=_read_logs,

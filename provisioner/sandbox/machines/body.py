@@ -55,6 +55,7 @@ class Body:
             "HOME": str(self.place.home),
             "TMPDIR": str(self.place.tmp),
             "PATH": self.tools.path,
+            "PYTHONDONTWRITEBYTECODE": "1",  # an image doesn't change because it runs
             "LANG": "C.UTF-8",
             _MARK: self.instance_id,
         }

@@ -50,6 +50,14 @@ class Commands:
         """Hook moto's SendCommand."""
         commands = self
 
+        @around(SimpleSystemManagerBackend, "get_command_invocation")
+        def get_command_invocation(_: Any, backend: Any, command_id: str, instance_id: str, plugin: str | None) -> Any:
+            for command in backend.list_commands(None, instance_id):
+                for invocation in command.invocations if command.command_id == command_id else ():
+                    if invocation["InstanceId"] == instance_id and plugin in {None, _PLUGIN}:
+                        return invocation
+            raise Refusal("InvocationDoesNotExist", f"command {command_id} has no invocation on {instance_id}")
+
         @around(SimpleSystemManagerBackend, "send_command")
         def send_command(original: Any, backend: Any, **kwargs: Any) -> Any:
             script_of(kwargs["document_name"], kwargs["parameters"], backend)

@@ -54,9 +54,19 @@ def _install_run(bodies: Bodies) -> None:
         _known_type(kwargs["instance_type"])
         reservation = original(backend, image_id, *args, **kwargs)
         for instance in reservation.instances:
+            _own_interfaces(instance, kwargs.get("nics") or [])
             states.set_state(instance, PENDING)
             bodies.appear(instance)
         return reservation
+
+
+def _own_interfaces(instance: Any, asked: list[dict[str, Any]]) -> None:
+    """Interfaces made with an instance end with it, unless the request says otherwise; moto would keep them."""
+    theirs = [n for n in asked if "NetworkInterfaceId" in n or n.get("DeleteOnTermination") is False]
+    kept = {int(n["DeviceIndex"]) for n in theirs}
+    for index, interface in instance.nics.items():
+        if index not in kept:
+            interface.delete_on_termination = True
 
 
 def _install_states(bodies: Bodies) -> None:

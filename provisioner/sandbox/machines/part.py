@@ -40,7 +40,8 @@ class Machines:
         """Adopt and start the machines of the loaded state; end and delete what the state knows nothing of."""
         with self._world.lock:
             for instance in states.all_instances(self._world.account):
-                if states.state_of(instance) != states.TERMINATED:
+                # The server answers already: somebody may have made an instance since.
+                if states.state_of(instance) != states.TERMINATED and instance.id not in self._machines:
                     self.appear(instance)
             self._commands.restore()
         for folder in self._world.folder("machines").iterdir():
@@ -104,7 +105,8 @@ class Machines:
 
     def reboot(self, instance_id: str) -> None:
         """Reboot a machine."""
-        self._machines[instance_id].reboot()
+        if machine := self._machines.get(instance_id):
+            machine.reboot()
 
     def healthy(self, instance_id: str) -> bool:
         """Whether a machine's product runs."""
@@ -121,6 +123,7 @@ class Machines:
         if state != states.TERMINATED:
             return
         self._machines.pop(instance_id, None)
+        states.forget_old(self._world.account)
         roles.revoke(self._world, instance_id)
         self._world.addresses.release(body.key(instance_id))
         self._launcher.release(body.key(instance_id))

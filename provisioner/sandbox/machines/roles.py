@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from moto.core.utils import utcnow
+from moto.iam.models import iam_backends
 from moto.sts.models import sts_backends
 
 from provisioner.sandbox.launch import write_file
@@ -52,6 +53,8 @@ def revoke(world: World, instance_id: str) -> bool:
     mine = _sessions(world, instance_id)
     backend = _sts(world)
     backend.assumed_roles[:] = [s for s in backend.assumed_roles if s not in mine]
+    for session in mine:  # moto would take the key for a user's
+        iam_backends[world.account]["aws"].access_keys.pop(session.access_key_id, None)
     return bool(mine)
 
 

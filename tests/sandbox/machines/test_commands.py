@@ -137,6 +137,9 @@ def test_who_can_be_asked_and_for_what(cloud: Cloud, machine: str) -> None:
     cloud.wait("instance_stopped", stopped)
     assert refused(InstanceIds=["i-0123456789abcdef0"]) == "InvalidInstanceId"
     assert refused(InstanceIds=[machine, stopped]) == "InvalidInstanceId"
+    with pytest.raises(ClientError) as missing:
+        cloud.ssm.get_command_invocation(CommandId="0" * 36, InstanceId=machine)
+    assert missing.value.response["Error"]["Code"] == "InvocationDoesNotExist"
     assert refused("no-such-document") == "InvalidDocument"
     assert refused("AWS-RunPatchBaseline") == "NotSupportedBySandbox"
     assert refused(Parameters={"commands": ["true"], "executionTimeout": ["soon"]}) == "InvalidParameters"

@@ -204,3 +204,18 @@ def test_everything_listens_on_loopback_only(cloud: Cloud, machines: tuple[str, 
     seen(cloud.url(machines[0]))
     for row in [*cloud.rows("machines"), *cloud.rows("fronts")]:
         assert row["address"].startswith("127."), row
+
+
+def test_a_network_balancer_passes_tcp_on(cloud: Cloud, machines: tuple[str, str]) -> None:
+    made = cloud.elb.create_load_balancer(Name="tcp", Subnets=cloud.net.subnets, Type="network")["LoadBalancers"][0]
+    group = cloud.elb.create_target_group(
+        Name="tcp", Protocol="TCP", Port=8080, VpcId=cloud.net.vpc, HealthCheckProtocol="TCP"
+    )["TargetGroups"][0]["TargetGroupArn"]
+    action = {"Type": "forward", "TargetGroupArn": group}
+    cloud.elb.create_listener(
+        LoadBalancerArn=made["LoadBalancerArn"], Protocol="TCP", Port=9000, DefaultActions=[action]
+    )
+    url = f"http://{made['DNSName']}:9000"
+    assert get(url) == (0, b"")
+    cloud.elb.register_targets(TargetGroupArn=group, Targets=[{"Id": machines[1]}])
+    assert eventually(lambda: tenant_at(url)) == "globex"

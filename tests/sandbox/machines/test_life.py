@@ -1,10 +1,12 @@
 """An instance's life: boot, environment, supervision, stop, start, reboot, terminate."""
 
+import configparser
 import json
 import os
 import signal
 from pathlib import Path
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
@@ -68,8 +70,12 @@ def test_stop_start_and_reboot(cloud: Cloud) -> None:
     eventually(lambda: cloud.row(machine)["pid"] not in {None, second["pid"]})
     assert seen(url)["pid"] != second["pid"]
     cloud.wait("instance_status_ok", machine)
+    interface = cloud.ec2.describe_network_interfaces(Filters=[{"Name": "attachment.instance-id", "Values": [machine]}])
+    assert len(interface["NetworkInterfaces"]) == 1
     cloud.ec2.terminate_instances(InstanceIds=[machine])
     cloud.wait("instance_terminated", machine)
+    left = {i["NetworkInterfaceId"] for i in cloud.ec2.describe_network_interfaces()["NetworkInterfaces"]}
+    assert interface["NetworkInterfaces"][0]["NetworkInterfaceId"] not in left
     assert get(url) == (0, b"")
     assert not product_env.exists()
     assert machine not in {r["id"] for r in cloud.rows("machines")}
@@ -117,6 +123,26 @@ def test_a_product_that_keeps_dying_is_shown(cloud: Cloud) -> None:
     eventually(lambda: any("in a row" in note for note in cloud.row(machine)["notes"]))
     found = cloud.ec2.describe_instance_status(InstanceIds=[machine])["InstanceStatuses"][0]
     assert found["InstanceStatus"]["Status"] == "impaired"
+
+
+def test_keys_end_with_the_role(cloud: Cloud) -> None:
+    machine = cloud.launch()
+    keys = seen(cloud.url(machine))["env"]["AWS_SHARED_CREDENTIALS_FILE"]
+    config = configparser.ConfigParser()
+    config.read(keys)
+    mine = config["default"]
+    session = boto3.Session(mine["aws_access_key_id"], mine["aws_secret_access_key"], mine["aws_session_token"])
+    sts = session.client("sts", region_name="eu-west-1", endpoint_url=cloud.sandbox.info.endpoint_url)
+    assert sts.get_caller_identity()["Arn"].endswith(f"/machine/{machine}")
+    profiles = cloud.ec2.describe_iam_instance_profile_associations(
+        Filters=[{"Name": "instance-id", "Values": [machine]}]
+    )["IamInstanceProfileAssociations"]
+    cloud.ec2.disassociate_iam_instance_profile(AssociationId=profiles[0]["AssociationId"])
+    eventually(lambda: not Path(keys).exists())
+    with pytest.raises(ClientError):
+        sts.get_caller_identity()
+    with pytest.raises(ClientError, match="not in a valid state"):
+        cloud.send(machine, "true")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives machines a uid of their own")

@@ -50,6 +50,23 @@ class Sizing:
 
 
 @dataclass(frozen=True, slots=True)
+class Tier:
+    """A commercial size: its name, what it buys, and words for people who sell it."""
+
+    name: str
+    sizing: Sizing
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """A group of tenants under one owner; `name` is for people."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """An immutable version of the product. `images`: region or "sandbox" -> AMI id or directory (absolute path)."""
 
@@ -95,7 +112,8 @@ class Waiver:
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """One customer's desired instance. `sizing` already has the tier's values and the live overrides folded in."""
+    """One customer's desired instance. `sizing` already has the tier's values and the live overrides folded in;
+    `overrides` and `waivers` have the expired ones too. `name` is the customer's, for people."""
 
     id: str
     tier: str
@@ -112,6 +130,7 @@ class Tenant:
     expires: date | None = None
     overrides: tuple[Override, ...] = ()
     waivers: tuple[Waiver, ...] = ()
+    name: str | None = None
 
 
 def desired_digest(tenant: Tenant, assigned_release: str, program_version: str) -> str:

@@ -1,0 +1,146 @@
+"""Types of the registry's values: strict, bounded, and with words for what a pattern wants."""
+
+from dataclasses import fields
+from datetime import date
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+from provisioner.model.tenant import Sizing
+from provisioner.registry.problems import suggest
+
+SETTINGS = tuple(f.name for f in fields(Sizing))
+"""What a tier sets and an override of a tenant may set otherwise."""
+
+RESERVED = frozenset({"admin", "all", "api", "fleet", "localhost", "mail", "none", "provision", "status", "www"})
+"""Not ids of tenants: words of selectors, and hosts that a target's domain needs for itself."""
+LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
+
+TENANT_ID = r"^[a-z](?:-?[a-z0-9])+$"
+_NAME = r"^[a-z](?:-?[a-z0-9])*$"
+_VERSION = r"^(?:0|[1-9]\d{0,5})\.(?:0|[1-9]\d{0,5})\.(?:0|[1-9]\d{0,5})$"
+_REGION = r"^[a-z]{2}(?:-[a-z]+)+-\d$"
+_DOMAIN = r"^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{1,62}$"
+_ACCOUNT = r"^\d{12}$"
+_LABEL = r"^[a-z](?:[a-z0-9._-]{0,61}[a-z0-9])?$"
+_TAG_VALUE = r"^[A-Za-z0-9 _.:/=+@-]*$"
+_TIME = r"^(?:[01]\d|2[0-3]):[0-5]\d$"
+_MACHINE = r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$"
+_DATABASE = r"^db\.[a-z][a-z0-9-]*\.[a-z0-9]+$"
+_POSTGRES = r"^1[4-9](?:\.\d{1,2})?$"
+_STATE = r"^(?:s3|postgres|file)://\S+$"
+_IMAGE = r"^(?:sandbox|[a-z]{2}(?:-[a-z]+)+-\d)$"
+_SECRETS = r"^awskms://\S+$"
+_LEDGER = r"^(?:postgresql(?:\+psycopg)?|sqlite)://\S+$"
+
+_ID_WORDS = "lower-case letters, digits and single hyphens, beginning with a letter, ending with a letter or digit"
+WORDS = {
+    TENANT_ID: f"2 to 31 {_ID_WORDS}",
+    _NAME: _ID_WORDS,
+    _VERSION: "a version like 1.2.3",
+    _REGION: "an AWS region like eu-west-1",
+    _DOMAIN: "a domain like example.com",
+    _ACCOUNT: "the account's 12 digits, in quotes",
+    _LABEL: "lower-case letters, digits and . _ -, beginning with a letter, up to 63",
+    _TAG_VALUE: "letters, digits, spaces and _ . : / = + - @, as tags of AWS allow",
+    _TIME: 'a time like "02:30"',
+    _MACHINE: "an EC2 instance type like t4g.small",
+    _DATABASE: "an RDS instance class like db.t4g.micro",
+    _POSTGRES: 'a version of PostgreSQL like "17" or "17.4"',
+    _IMAGE: "an AWS region like eu-west-1, or sandbox",
+    _STATE: "s3://BUCKET, postgres://HOST/DATABASE or file://FOLDER",
+    _SECRETS: "awskms://KEY",
+    _LEDGER: "postgresql://USER@HOST/DATABASE or sqlite:///FILE",
+}
+"""What a pattern wants, in words: `must be ...`."""
+
+
+def _date(value: Any) -> Any:
+    # Only this one form: ISO 8601 also has weeks (2027-W05-1), and pydantic would take numbers of seconds.
+    if isinstance(value, str) and len(value) == 10 and value[4] == value[7] == "-":
+        try:
+            return date.fromisoformat(value)
+        except ValueError as error:
+            raise PydanticCustomError("registry", "{source} is no date: {why}", {"why": str(error)}) from None
+    raise PydanticCustomError("registry", "must be a date like 2027-01-31, not {source}")
+
+
+def _free_id(value: Any) -> Any:
+    if value in RESERVED:
+        raise PydanticCustomError(
+            "registry_key", "is reserved", {"hint": f"not to be used: {', '.join(sorted(RESERVED))}"}
+        )
+    return value
+
+
+def _no_password(value: Any) -> Any:
+    """A registry is committed and mailed around. The message doesn't repeat the value."""
+    if isinstance(value, str) and ":" in value.partition("://")[2].partition("@")[0] and "@" in value:
+        hint = "leave it out of the address; PGPASSFILE or ~/.pgpass has a place for it"
+        raise PydanticCustomError("registry", "must not contain a password", {"hint": hint})
+    return value
+
+
+def unique(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    twice = next((v for i, v in enumerate(value) if v in value[:i]), None)
+    if twice is not None:
+        raise PydanticCustomError("registry", "has {twice} twice", {"twice": twice, "hint": "keep one of them"})
+    return value
+
+
+def _log_days(value: int) -> int:
+    if value not in LOG_DAYS:
+        nearest = min(LOG_DAYS, key=lambda d: abs(d - value))
+        steps = ", ".join(map(str, LOG_DAYS))
+        words = "must be one of CloudWatch's steps ({steps}), not {source}"
+        raise PydanticCustomError("registry", words, {"steps": steps, "hint": f"did you mean {nearest}?"})
+    return value
+
+
+def _setting(value: Any) -> Any:
+    if isinstance(value, str) and value not in SETTINGS:
+        raise PydanticCustomError(
+            "registry", "unknown setting {source}", {"hint": suggest(value, SETTINGS, "settings")}
+        )
+    return value
+
+
+def _simple(value: Any) -> Any:
+    if isinstance(value, str | int):
+        return value
+    raise PydanticCustomError("registry", "must be text, a whole number, true or false, not {source}")
+
+
+def _nothing(value: Any) -> Any:
+    """A section whose entries were all deleted or commented out is an empty one."""
+    return {} if value is None else value
+
+
+def _text(pattern: str, *, longest: int = 255) -> StringConstraints:
+    return StringConstraints(pattern=pattern, max_length=longest)
+
+
+Words = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+Name = Annotated[str, _text(_NAME, longest=31)]
+TenantId = Annotated[str, _text(TENANT_ID, longest=31), BeforeValidator(_free_id)]
+Version = Annotated[str, _text(_VERSION)]
+Region = Annotated[str, _text(_REGION)]
+Domain = Annotated[str, _text(_DOMAIN, longest=200)]
+Account = Annotated[str, _text(_ACCOUNT)]
+LabelKey = Annotated[str, _text(_LABEL, longest=63)]
+LabelValue = Annotated[str, _text(_TAG_VALUE)]
+Time = Annotated[str, _text(_TIME)]
+MachineType = Annotated[str, _text(_MACHINE)]
+DatabaseClass = Annotated[str, _text(_DATABASE)]
+PostgresVersion = Annotated[str, _text(_POSTGRES)]
+State = Annotated[str, _text(_STATE), BeforeValidator(_no_password)]
+Secrets = Annotated[str, _text(_SECRETS)]
+LedgerUrl = Annotated[str, _text(_LEDGER), BeforeValidator(_no_password)]
+Date = Annotated[date, BeforeValidator(_date, json_schema_input_type=date)]
+Ring = Annotated[int, Field(ge=0, le=3)]
+LogDays = Annotated[int, AfterValidator(_log_days), WithJsonSchema({"type": "integer", "enum": list(LOG_DAYS)})]
+ImageKey = Annotated[str, _text(_IMAGE)]
+Setting = Annotated[str, BeforeValidator(_setting), WithJsonSchema({"type": "string", "enum": list(SETTINGS)})]
+SettingValue = Annotated[str | int | bool, BeforeValidator(_simple, json_schema_input_type=str | int | bool)]
+SECTION = BeforeValidator(_nothing)

@@ -1,0 +1,94 @@
+"""Plain entries of a checked registry to the model's values: defaults, tier and overrides folded together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from provisioner.model.tenant import (
+    CloudKind,
+    Override,
+    Release,
+    Sizing,
+    Target,
+    Tenant,
+    Tier,
+    Waiver,
+    Window,
+)
+
+Plain = Mapping[str, Any]
+"""JSON of one entry, with every key of its schema."""
+
+
+def region_of(own: str | None, default: str | None, regions: Sequence[str]) -> str:
+    """A tenant's own region, else the default one where the target has it, else the target's first."""
+    return own or (default if default in regions else None) or regions[0]
+
+
+def holds(expires: date | None, today: date) -> bool:
+    """Whether something with this last day still holds."""
+    return expires is None or expires >= today
+
+
+def target(name: str, entry: Plain) -> Target:
+    """A target under its name."""
+    return Target(**{**entry, "name": name, "cloud": CloudKind(entry["cloud"]), "regions": tuple(entry["regions"])})
+
+
+def tier(name: str, entry: Plain) -> Tier:
+    """A tier under its name."""
+    return Tier(name, Sizing(**{f.name: entry[f.name] for f in fields(Sizing)}), entry["description"])
+
+
+def release(version: str, entry: Plain, folder: Path) -> Release:
+    """A release; its sandbox image is a directory, found from the registry's folder."""
+    images = {k: str(folder / v) if k == "sandbox" else v for k, v in entry["images"].items()}
+    return Release(**{**entry, "version": version, "images": images})
+
+
+def tenant(
+    tenant_id: str,
+    entry: Plain,
+    *,
+    target: Target,
+    tier: Tier,
+    channels: Mapping[str, str],
+    defaults: Plain,
+    today: date,
+) -> Tenant:
+    """A tenant in its target and tier. Its region may be none of the target's where that isn't the file's choice."""
+    channel = entry["channel"] or defaults["channel"]
+    overrides = tuple(Override(**{**o, "expires": _date(o["expires"])}) for o in entry["overrides"])
+    return Tenant(
+        id=tenant_id,
+        tier=tier.name,
+        ring=defaults["ring"] if entry["ring"] is None else entry["ring"],
+        region=region_of(entry["region"], defaults["region"], target.regions),
+        target=target,
+        sizing=_sizing(tier.sizing, overrides, today),
+        desired_release=entry["release"] or channels[channel],
+        release_source="pin" if entry["release"] else f"channel {channel}",
+        organization=entry["organization"],
+        labels=entry["labels"],
+        window=_window(entry["window"] or defaults["window"]),
+        time_zone=entry["time_zone"] or defaults["time_zone"],
+        expires=_date(entry["expires"]),
+        overrides=overrides,
+        waivers=tuple(Waiver(**{**w, "expires": date.fromisoformat(w["expires"])}) for w in entry["waivers"]),
+        name=entry["name"],
+    )
+
+
+def _sizing(sizing: Sizing, overrides: tuple[Override, ...], today: date) -> Sizing:
+    values: dict[str, Any] = {o.setting: o.value for o in overrides if holds(o.expires, today)}
+    return replace(sizing, **values) if values else sizing
+
+
+def _window(entry: Plain | None) -> Window | None:
+    return Window(tuple(entry["days"]), entry["start"], entry["hours"]) if entry else None
+
+
+def _date(text: str | None) -> date | None:
+    return date.fromisoformat(text) if text else None

@@ -1,0 +1,271 @@
+"""The registry file as people write it: unknown keys are refused, and every field says what a change of it means.
+
+What one field can't know (references, order of releases, expiries) is in checks.py.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from provisioner.model.tenant import Sizing
+from provisioner.registry import fields as f
+from provisioner.registry.policy import Policy, Update, forbidden, live, replace, restart
+
+_RECORD = live("it is read at use and reaches no cloud", "nothing: it holds at once")
+_TAG = live("it is a tag on every resource")
+_RELEASE = forbidden("tenants run the release and rely on it", "publish the change as a new release")
+_MOVE = "onboard a tenant there, restore a recovery point into it, offboard this one"
+_STACKS = forbidden("the stacks of its tenants are kept with it", "add a target beside it, and move tenants one by one")
+_NAMES = live("adding is harmless; removing is refused while something names it", "nothing: it holds at once")
+
+Days = Annotated[
+    tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...],
+    Field(strict=False, min_length=1),
+    AfterValidator(f.unique),
+]
+Regions = Annotated[tuple[f.Region, ...], Field(strict=False, min_length=1), AfterValidator(f.unique)]
+
+
+class Entry(BaseModel):
+    """Strict types, no unknown keys, no change after loading."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ProductEntry(Entry):
+    """What is sold."""
+
+    name: Annotated[f.Name, forbidden("images say which product they hold", "keep a registry for each product")] = (
+        Field(description="The product's name, as in its images' release.json.")
+    )
+
+
+class TargetEntry(Entry):
+    """A place to run: a cloud with its state, secrets and ledger."""
+
+    cloud: Annotated[Literal["sandbox", "aws"], _STACKS] = Field(description="Where it runs.")
+    regions: Annotated[Regions, _NAMES] = Field(description="Regions that tenants may choose; the first by default.")
+    domain: Annotated[
+        f.Domain,
+        replace("names and certificates are made from it", "provision apply --all; tell customers the new URL"),
+    ] = Field(description="Tenants answer as ID.DOMAIN.")
+    account: Annotated[f.Account | None, _STACKS] = Field(None, description="AWS account; others are refused.")
+    state: Annotated[f.State | None, _STACKS] = Field(None, description="Where stacks are kept. AWS needs it.")
+    secrets: Annotated[f.Secrets | None, _STACKS] = Field(None, description="Key of secrets in stacks. AWS needs it.")
+    ledger: Annotated[f.LedgerUrl | None, _STACKS] = Field(None, description="Database of the ledger.")
+    max_tenants: Annotated[int, Field(ge=1, le=100_000), _RECORD] = Field(1000, description="Most tenants at once.")
+
+
+class WindowEntry(Entry):
+    """A maintenance window, in the tenant's time zone."""
+
+    days: Annotated[Days, _RECORD] = Field(description="Days on which it opens.")
+    start: Annotated[f.Time, _RECORD] = Field(description='When it opens, HH:MM, in quotes: "02:00".')
+    hours: Annotated[int, Field(ge=1, le=24), _RECORD] = Field(description="How many hours it stays open.")
+
+
+def _default(field: str, update: Update) -> Policy:
+    return Policy(
+        update,
+        f"it holds for tenants without a {field} of their own, and means for each what tenants/*/{field} means",
+        f"give those tenants their own {field} first" if update is Update.FORBIDDEN else "as for tenants/*/" + field,
+    )
+
+
+class DefaultsEntry(Entry):
+    """What holds for a tenant that doesn't say otherwise."""
+
+    target: Annotated[f.Name, _default("target", Update.FORBIDDEN)] = Field(
+        description="Target of tenants that name none."
+    )
+    tier: Annotated[f.Name, _default("tier", Update.RESTART)] = Field(description="Tier of tenants that name none.")
+    ring: Annotated[f.Ring, _default("ring", Update.LIVE)] = Field(
+        2, description="0 internal, 1 early, 2 general, 3 late."
+    )
+    region: Annotated[f.Region | None, _default("region", Update.FORBIDDEN)] = Field(
+        None, description="Region, where the target has it; else the target's first."
+    )
+    channel: Annotated[f.Name, _default("channel", Update.LIVE)] = Field(
+        description="Channel of tenants without a pin."
+    )
+    time_zone: Annotated[f.Words, _RECORD] = Field("UTC", description="IANA name, as Europe/Berlin.")
+    window: Annotated[WindowEntry | None, _RECORD] = Field(None, description="Maintenance window; without one: always.")
+
+
+class TierEntry(Entry):
+    """A commercial size: what it buys."""
+
+    description: Annotated[f.Words | None, _RECORD] = Field(None, description="For people who sell it.")
+    instance_type: Annotated[f.MachineType, restart("EC2 stops the machine to resize it")] = Field(
+        description="EC2 instance type."
+    )
+    root_disk_gib: Annotated[
+        int, Field(ge=8, le=16384), live("EBS grows a disk in place and never shrinks it; smaller replaces the machine")
+    ] = Field(description="The machine's disk, GiB.")
+    front: Annotated[
+        Literal["address", "balancer"],
+        replace(
+            "the address that customers reach is made anew", "provision apply; the DNS name stays, addresses don't"
+        ),
+    ] = Field(description="Elastic IP, or load balancer with a certificate.")
+    database_class: Annotated[f.DatabaseClass, restart("RDS restarts or fails over to resize")] = Field(
+        description="RDS instance class."
+    )
+    database_version: Annotated[
+        f.PostgresVersion,
+        restart("a new minor restarts the database; a new major is refused by RDS here and can't be taken back"),
+    ] = Field(description='PostgreSQL: "17" follows minors, "17.4" stays.')
+    database_storage_gib: Annotated[
+        int, Field(ge=20, le=65536), live("RDS grows storage while it runs and never shrinks it")
+    ] = Field(description="Storage at first, GiB.")
+    database_max_storage_gib: Annotated[int, Field(ge=20, le=65536), live("it is a limit of autoscaling")] = Field(
+        description="Up to where RDS grows it by itself, GiB; at least a tenth more than at first."
+    )
+    multi_az: Annotated[bool, live("RDS adds or drops the standby while it runs")] = Field(
+        description="A standby in a second availability zone."
+    )
+    multi_region_key: Annotated[
+        bool,
+        forbidden("another kind of key is another key, and the database, encrypted by it, would be replaced", _MOVE),
+    ] = Field(description="A KMS key that can have replicas in other regions.")
+    backup_retention_days: Annotated[
+        int,
+        Field(ge=1, le=35),
+        live("RDS keeps automated backups longer or shorter from then on; shorter deletes some"),
+    ] = Field(description="How far back point-in-time restore goes.")
+    log_retention_days: Annotated[f.LogDays, live("CloudWatch deletes what is older")] = Field(
+        description="How long logs are kept; one of CloudWatch's own steps."
+    )
+    deletion_protection: Annotated[bool, live("it is a flag on resources")] = Field(
+        description="Refuse deletes of what holds data."
+    )
+
+    def sizing(self) -> Sizing:
+        """The settings alone."""
+        return Sizing(**{name: getattr(self, name) for name in f.SETTINGS})
+
+
+class ReleaseEntry(Entry):
+    """An immutable version of the product."""
+
+    images: Annotated[
+        dict[f.ImageKey, f.Words],
+        Field(min_length=1),
+        live("a region may be added; an image that tenants run must stay as it is"),
+    ] = Field(description="Region -> AMI id; sandbox -> the release's directory, relative to this file.")
+    schema_version: Annotated[int, Field(ge=0, le=1_000_000), _RELEASE] = Field(
+        description="Version of the database's schema that it brings and needs."
+    )
+    migration: Annotated[Literal["none", "online", "offline"], _RELEASE] = Field(
+        "none", description="What changes in the database, and whether the product runs meanwhile."
+    )
+    undo: Annotated[
+        Literal["code-only", "needs-restore", "one-way"],
+        live("an honest verdict may come late", "nothing: it holds at once"),
+    ] = Field("code-only", description="What going back takes.")
+    min_from: Annotated[f.Version | None, _RECORD] = Field(None, description="Oldest release to upgrade from.")
+    yanked: Annotated[f.Words | None, _RECORD] = Field(None, description="Why nobody may be brought to it any more.")
+
+
+class OrganizationEntry(Entry):
+    """A group of tenants under one owner."""
+
+    name: Annotated[f.Words, _RECORD] = Field(description="Its name for people.")
+
+
+class PinEntry(Entry):
+    """Why a tenant stays on its release, and until when. An expired pin still holds, with a warning."""
+
+    reason: Annotated[f.Words, _RECORD] = Field(description="Why.")
+    name: Annotated[f.Words | None, _RECORD] = Field(None, description="Who allowed it.")
+    expires: Annotated[f.Date | None, _RECORD] = Field(None, description="Last day on which nobody is reminded.")
+
+
+class OverrideEntry(Entry):
+    """One setting of one tenant that differs from its tier. An expired one is ignored, with a warning."""
+
+    setting: Annotated[f.Setting, live("it means what tiers/*/SETTING means")] = Field(description="A tier's setting.")
+    value: Annotated[f.SettingValue, live("it means what tiers/*/SETTING means")] = Field(description="Its value.")
+    name: Annotated[f.Words, _RECORD] = Field(description="Who allowed it.")
+    reason: Annotated[f.Words, _RECORD] = Field(description="Why.")
+    expires: Annotated[f.Date | None, _RECORD] = Field(None, description="Last day on which it holds.")
+
+
+class WaiverEntry(Entry):
+    """Permission for exactly one stateful change, which the firewall refuses otherwise."""
+
+    resource: Annotated[f.Words, _RECORD] = Field(description="Name of the resource in the stack, as `database`.")
+    operation: Annotated[Literal["replace", "delete"], _RECORD] = Field(description="What is allowed.")
+    name: Annotated[f.Words, _RECORD] = Field(description="Who allowed it.")
+    reason: Annotated[f.Words, _RECORD] = Field(description="Why.")
+    expires: Annotated[f.Date, _RECORD] = Field(description="Last day on which it holds.")
+
+
+class TenantEntry(Entry):
+    """A customer with an instance of its own. What isn't said comes from the defaults."""
+
+    name: Annotated[f.Words | None, _RECORD] = Field(None, description="The customer's name for people.")
+    tier: Annotated[
+        f.Name | None, restart("each setting that differs between the tiers changes as tiers/*/SETTING says")
+    ] = Field(None, description="Commercial size.")
+    region: Annotated[f.Region | None, forbidden("a database can't move between regions", _MOVE)] = Field(
+        None, description="Where it runs."
+    )
+    ring: Annotated[f.Ring | None, _TAG] = Field(None, description="0 internal, 1 early, 2 general, 3 late.")
+    target: Annotated[f.Name | None, forbidden("another target is another account or cloud", _MOVE)] = Field(
+        None, description="Place to run."
+    )
+    channel: Annotated[f.Name | None, live("apply never upgrades; a rollout does", "provision upgrade")] = Field(
+        None, description="Follow this channel. Not together with release."
+    )
+    release: Annotated[
+        f.Version | None,
+        replace("a release is an image: the machine is made anew from it, data stays", "provision upgrade"),
+    ] = Field(None, description="Stay on this release (a pin).")
+    pin: Annotated[PinEntry | None, _RECORD] = Field(None, description="Why it is pinned.")
+    organization: Annotated[f.Name | None, _TAG] = Field(None, description="Who owns it.")
+    window: Annotated[WindowEntry | None, _RECORD] = Field(None, description="When it may be changed.")
+    time_zone: Annotated[f.Words | None, _RECORD] = Field(None, description="IANA name, as Europe/Berlin.")
+    labels: Annotated[dict[f.LabelKey, f.LabelValue], Field(max_length=20), f.SECTION, _TAG] = Field(
+        default_factory=dict, description="For selectors and reports."
+    )
+    overrides: Annotated[
+        tuple[OverrideEntry, ...],
+        Field(strict=False),
+        restart("each means what tiers/*/SETTING means; when it expires, the tier's value comes back"),
+    ] = Field((), description="Settings that differ from the tier's.")
+    expires: Annotated[f.Date | None, _RECORD] = Field(None, description="Last day of a trial.")
+    waivers: Annotated[tuple[WaiverEntry, ...], Field(strict=False), _RECORD] = Field(
+        (), description="Stateful changes that the firewall lets pass once."
+    )
+
+
+class RegistryFile(Entry):
+    """All customers, and what they can have."""
+
+    version: Annotated[int, Field(ge=1, le=1), forbidden("it says how to read this file", "leave it at 1")] = Field(
+        description="Version of this format."
+    )
+    product: Annotated[ProductEntry, _RECORD] = Field(description="What is sold.")
+    targets: Annotated[dict[f.Name, TargetEntry], Field(min_length=1), _NAMES] = Field(description="Places to run.")
+    defaults: Annotated[DefaultsEntry, live("see its fields")] = Field(description="For tenants that don't say.")
+    tiers: Annotated[dict[f.Name, TierEntry], Field(min_length=1), _NAMES] = Field(description="Commercial sizes.")
+    releases: Annotated[dict[f.Version, ReleaseEntry], Field(min_length=1), _NAMES] = Field(
+        description="Versions of the product."
+    )
+    channels: Annotated[
+        dict[f.Name, f.Version],
+        Field(min_length=1),
+        live("followers are offered the release; apply never upgrades, a rollout does", "provision upgrade"),
+    ] = Field(description="Names that move along releases.")
+    organizations: Annotated[dict[f.Name, OrganizationEntry], f.SECTION, _NAMES] = Field(
+        default_factory=dict, description="Groups of tenants under one owner."
+    )
+    tenants: Annotated[
+        dict[f.TenantId, TenantEntry],
+        f.SECTION,
+        forbidden(
+            "an id is in the names of resources; an entry taken out destroys nothing and is reported as orphaned",
+            "provision new-tenant and provision offboard",
+        ),
+    ] = Field(default_factory=dict, description="All customers, by id.")

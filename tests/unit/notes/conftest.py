@@ -183,7 +183,7 @@ class Served:
 
     def post(self, **fields: Any) -> tuple[int, Any]:
         """Write a note as a program does."""
-        status, text = self.ask("/notes", json.dumps(fields).encode(), Content_Type="application/json")
+        status, text = self.ask("/notes", json.dumps(fields).encode())
         return status, json.loads(text)
 
     def submit(self, path: str, **fields: str) -> int:

@@ -27,24 +27,31 @@ class Handler(BaseHTTPRequestHandler):
 
     timeout = 10
 
-    def fields(self) -> dict[str, Any]:
-        """The body as JSON object or as form. Raises RefusedError."""
+    def form(self) -> dict[str, Any]:
+        """The body as a browser's form sends it. Raises RefusedError."""
+        try:
+            return {key: values[-1] for key, values in parse_qs(self._body().decode()).items()}
+        except ValueError:
+            raise RefusedError(HTTPStatus.BAD_REQUEST, "the form can't be read") from None
+
+    def object(self) -> dict[str, Any]:
+        """The body as a JSON object, whatever the client calls it. Raises RefusedError."""
+        try:
+            value = json.loads(self._body())
+        except ValueError:
+            raise RefusedError(HTTPStatus.BAD_REQUEST, "the body must be JSON") from None
+        if not isinstance(value, dict):
+            raise RefusedError(HTTPStatus.BAD_REQUEST, "the body must be a JSON object")
+        return value
+
+    def _body(self) -> bytes:
         try:
             length = int(self.headers.get("Content-Length", ""))
         except ValueError:
             raise RefusedError(HTTPStatus.LENGTH_REQUIRED, "Content-Length is needed") from None
         if not 0 <= length <= _LARGEST_BODY:
             raise RefusedError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {_LARGEST_BODY} bytes")
-        raw = self.rfile.read(length)
-        try:
-            if self.headers.get_content_type() == "application/x-www-form-urlencoded":
-                return {key: values[-1] for key, values in parse_qs(raw.decode()).items()}
-            value = json.loads(raw)
-        except ValueError:
-            raise RefusedError(HTTPStatus.BAD_REQUEST, "the body can't be read") from None
-        if not isinstance(value, dict):
-            raise RefusedError(HTTPStatus.BAD_REQUEST, "the body must be a JSON object")
-        return value
+        return self.rfile.read(length)
 
     def json(self, status: HTTPStatus, value: object) -> None:
         """Answer with JSON."""

@@ -57,12 +57,12 @@ class Notes(Handler):
 
     def _post(self) -> None:
         if self.path == "/notes":
-            self.json(HTTPStatus.CREATED, store.add(self._database, self.fields()))
+            self.json(HTTPStatus.CREATED, store.add(self._database, self.object()))
         elif self.path == "/":
-            store.add(self._database, self.fields())
+            store.add(self._database, self.form())
             self.redirect("/")
         elif self.path == "/pin":
-            store.toggle(self._database, self.fields())
+            store.toggle(self._database, self.form())
             self.redirect("/")
         else:
             raise RefusedError(HTTPStatus.NOT_FOUND, "there is nothing here")

@@ -9,8 +9,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from provisioner.model.suggest import did_you_mean, suggest
 from provisioner.registry.nodes import Document, Steps
-from provisioner.registry.problems import Problem, did_you_mean, registry_error, suggest
+from provisioner.registry.problems import Problem, registry_error
 from provisioner.registry.resolve import holds, region_of
 from provisioner.registry.schema import OverrideEntry, RegistryFile, ReleaseEntry, TargetEntry, TenantEntry, TierEntry
 from provisioner.registry.validate import validate, words

@@ -9,11 +9,12 @@ from typing import Any
 
 from provisioner.model.errors import ProvisionError, RegistryError, UsageError
 from provisioner.model.json import Json
+from provisioner.model.suggest import suggest
 from provisioner.registry import splice
 from provisioner.registry.compose import read
 from provisioner.registry.files import check, load, locked, replace_file
 from provisioner.registry.nodes import Document
-from provisioner.registry.problems import Problem, suggest
+from provisioner.registry.problems import Problem
 from provisioner.registry.registry import Registry
 
 Change = Callable[[Registry], str | None]

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from provisioner.model.suggest import suggest
 from provisioner.model.tenant import Sizing
-from provisioner.registry.problems import suggest
 
 SETTINGS = tuple(f.name for f in fields(Sizing))
 """What a tier sets and an override of a tenant may set otherwise."""

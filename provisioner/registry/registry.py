@@ -9,9 +9,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from provisioner.model.errors import UsageError
+from provisioner.model.suggest import suggest
 from provisioner.model.tenant import Organization, Release, Target, Tenant, Tier
 from provisioner.registry import resolve
-from provisioner.registry.problems import Problem, suggest
+from provisioner.registry.problems import Problem
 
 if TYPE_CHECKING:
     from provisioner.registry.nodes import Document

@@ -7,9 +7,10 @@ from typing import Any, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 
+from provisioner.model.suggest import did_you_mean, suggest
 from provisioner.registry.fields import WORDS
 from provisioner.registry.nodes import Document, Steps
-from provisioner.registry.problems import Problem, did_you_mean, suggest
+from provisioner.registry.problems import Problem
 from provisioner.registry.schema import DefaultsEntry, RegistryFile
 from provisioner.registry.shape import at, bounds, is_model, literals
 

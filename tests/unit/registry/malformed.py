@@ -175,4 +175,10 @@ YAML_CASES: list[Case] = [
         "    labels: {[a]: x}\n",
         "tenants.yaml:43:14: tenants/acme/labels: a key must be text (write a name and a colon)",
     ),
+    tenant(
+        "a time without quotes",
+        "    window: {days: [sun, son, sun], start: 2:00, hours: 25}\n",
+        "tenants.yaml:43:45: not YAML: found unexpected ':' while scanning a plain scalar (text with : "
+        "in it needs quotes)",
+    ),
 ]

@@ -1,7 +1,6 @@
 """User data as the sandbox understands it: `#cloud-config` with `write_files`; everything else is refused by name."""
 
 import base64
-import binascii
 import posixpath
 from dataclasses import dataclass
 from typing import Any
@@ -43,7 +42,7 @@ def parse(encoded: str | None) -> UserData:
     try:
         text = base64.b64decode(encoded, validate=True).decode()
         config = _cloud_config(text)
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         return UserData(refused=("user data that is not base64 of UTF-8 text",))
     except _RefusedError as refusal:
         return UserData(refused=(str(refusal),))
@@ -74,7 +73,7 @@ def _cloud_config(text: str) -> dict[str, Any]:
     yaml.version = (1, 1)  # as cloud-init reads it: 0644 is octal
     try:
         config = yaml.load(text)
-    except YAMLError as error:
+    except (YAMLError, ValueError, TypeError, RecursionError) as error:  # not all of the library's failures are its own
         raise _RefusedError(f"user data that is not YAML: {' '.join(str(error).split())[:200]}") from None
     if config is None:
         return {}
@@ -107,7 +106,7 @@ def _content(entry: dict[str, Any]) -> bytes:
         raise _RefusedError(f"{entry['path']}: encoding {encoding}")
     try:
         return base64.b64decode(data)
-    except binascii.Error:
+    except ValueError:
         raise _RefusedError(f"{entry['path']}: content that is not base64") from None
 
 

@@ -1,5 +1,6 @@
 """The sandbox's own certificate authority: what clients verify the servers of the sandbox against."""
 
+import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -49,7 +50,7 @@ class Authority:
 
     def _found(self) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
-        name = "provision sandbox CA"
+        name = f"provision sandbox CA {secrets.token_hex(4)}"  # so that clients can tell two homes' authorities apart
         usage = x509.KeyUsage(
             digital_signature=True, key_cert_sign=True, crl_sign=True, content_commitment=False, key_encipherment=False,
             data_encipherment=False, key_agreement=False, encipher_only=False, decipher_only=False,

@@ -227,8 +227,12 @@ class BodyKeeper:
             self._keep_backups(db)
         finally:
             lock.release()
+        self._use_window(db)
+
+    def _use_window(self, db: Instance) -> None:
         with self._world.lock:
-            if db.deferred and db.task is None and is_open(db.preferred_maintenance_window, datetime.now(UTC)):
+            idle = db.task is None and db.status == "available"
+            if idle and db.deferred and is_open(db.preferred_maintenance_window, datetime.now(UTC)):
                 apply_deferred(self, db)
 
     def _restart(self, db: Instance, cluster: Cluster) -> None:

@@ -45,6 +45,7 @@ def modify(backend: _Backend, db: Instance, asked: dict[str, Any]) -> None:
             f"Database instance is not in available state: {db.db_instance_identifier} is {db.status}."
         )
     _check(backend, db, asked)
+    _check_password(db, asked, immediately=immediately)
     retention = int(asked.get("backup_retention_period", db.backup_retention_period))
     toggles = bool(retention) != bool(db.backup_retention_period)
     deferrable = _DEFERRABLE | ({"backup_retention_period"} if toggles else set())
@@ -109,10 +110,9 @@ def _check(backend: _Backend, db: Instance, asked: dict[str, Any]) -> None:
         if name not in backend.db_parameter_groups:
             raise DBParameterGroupNotFoundError(name)
         rules.check_family(backend.db_parameter_groups[name])
-    _check_password(db, asked)
 
 
-def _check_password(db: Instance, asked: dict[str, Any]) -> None:
+def _check_password(db: Instance, asked: dict[str, Any], *, immediately: bool) -> None:
     manage = asked.get("manage_master_user_password")
     managed = bool(db.manage_master_user_password if manage is None else manage)
     if "master_user_password" in asked:
@@ -121,14 +121,19 @@ def _check_password(db: Instance, asked: dict[str, Any]) -> None:
         rules.check_password(asked["master_user_password"])
     elif manage is False and db.manage_master_user_password:
         raise rules.contradiction("You must specify MasterUserPassword when you disable ManageMasterUserPassword.")
-    if asked.get("rotate_master_user_password") and not managed:
-        raise rules.contradiction("You can't rotate the password of an instance that doesn't manage it.")
+    if asked.get("rotate_master_user_password"):
+        if not managed:
+            raise rules.contradiction("You can't rotate the password of an instance that doesn't manage it.")
+        if not immediately:
+            raise rules.contradiction("You must specify apply immediately when rotating the master user password.")
 
 
 def _takes_password(db: Instance, asked: dict[str, Any]) -> bool:
-    """Whether the server gets another master password. Drops what would make moto manage a managed one again."""
+    """Whether the server gets another master password. Takes out what moto would do otherwise."""
     if bool(asked.get("manage_master_user_password")) and db.manage_master_user_password:
         asked.pop("manage_master_user_password")
         asked.pop("master_user_secret_kms_key_id", None)
-    names = ("master_user_password", "manage_master_user_password", "rotate_master_user_password")
-    return any(asked.get(name) for name in names)
+    rotates = bool(asked.pop("rotate_master_user_password", False))
+    if rotates:
+        db.master_user_secret.rotate_secret()
+    return rotates or bool(asked.get("master_user_password") or asked.get("manage_master_user_password"))

@@ -156,7 +156,6 @@ def server_conf(in_force: Mapping[str, str], address: Address, *, recovery: Mapp
         "log_line_prefix": "%t:%r:%u@%d:[%p]:",
         "timezone": own.get("timezone", "UTC") if _has_zones() else "GMT",
         "log_timezone": "UTC" if _has_zones() else "GMT",
-        "allow_alter_system": "off",
         **recovery,
     }
     merged = {**_SMALL, **own, **fixed}

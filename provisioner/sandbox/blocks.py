@@ -4,6 +4,7 @@ A block is claimed by a small file that names the sandbox's home, in a folder th
 free again when that home is gone. So a stopped sandbox keeps its addresses, and two that run never meet.
 """
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -20,8 +21,8 @@ def claim(home: Path, shared: Path | None = None) -> int:
     Raises SandboxError where all are taken.
     """
     shared = shared or Path(tempfile.gettempdir(), "provision-sandbox-blocks")
-    if not shared.exists():
-        shared.mkdir(exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        shared.mkdir()
         shared.chmod(0o1777)
     kept = home / "block"
     wanted = [int(kept.read_text())] if kept.exists() else []

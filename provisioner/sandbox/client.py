@@ -6,6 +6,7 @@ import json
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -19,7 +20,7 @@ from filelock import FileLock
 
 from provisioner.model.errors import SandboxError
 from provisioner.model.json import Json
-from provisioner.sandbox import bodies, info
+from provisioner.sandbox import bodies, info, lock
 from provisioner.sandbox.info import SandboxInfo
 
 _START_SECONDS = 30.0
@@ -55,13 +56,7 @@ class SandboxClient:
         if found is None:
             return
         self._ask("POST", "stop")
-        deadline = time.monotonic() + _STOP_SECONDS
-        while info.started(found.info.pid) == found.started:
-            if time.monotonic() > deadline:
-                raise SandboxError(
-                    f"the sandbox's daemon (pid {found.info.pid}) didn't end in {_STOP_SECONDS:.0f} s", hint=_LOG_HINT
-                )
-            time.sleep(0.02)
+        _wait_until_gone(found)
 
     def status(self) -> dict[str, Json]:
         """What runs, what it holds, what is enforced and what isn't."""
@@ -71,8 +66,9 @@ class SandboxClient:
         """End everything, bodies that a killed daemon left too, and delete the folder with all its data."""
         if not self._home.exists():
             return
-        self.stop()
         with self._starting():
+            self._end()
+            os.close(lock.hold(self._home, _STOP_SECONDS))
             bodies.end_all(self._home)
         shutil.rmtree(self._home)
 
@@ -124,6 +120,15 @@ class SandboxClient:
             raise SandboxError(f"the sandbox refused {method} {path}: {answer['error']}", hint=answer.get("hint"))
         return answer
 
+    def _end(self) -> None:
+        """Stop the daemon; one that doesn't answer is killed."""
+        found = info.read(self._home)
+        if found and self._answers(found):
+            self.stop()
+        elif found:
+            os.kill(found.info.pid, signal.SIGKILL)
+            _wait_until_gone(found)
+
     @contextmanager
     def _starting(self) -> Iterator[None]:
         self._home.mkdir(parents=True, exist_ok=True)
@@ -134,7 +139,8 @@ class SandboxClient:
         """Start the daemon and wait until it reports through a pipe that it serves, or why it can't."""
         reading, writing = os.pipe()
         argv = [sys.executable, "-P", "-m", "provisioner.sandbox.daemon", "--home", str(self._home), "--detach"]
-        with os.fdopen(reading, "rb") as report, (self._home / info.LOG).open("ab") as log:
+        log = os.open(self._home / info.LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(reading, "rb") as report:
             try:
                 # The process leaves a child behind, the daemon, and ends at once: nobody has to reap the daemon.
                 subprocess.run(
@@ -148,6 +154,7 @@ class SandboxClient:
                 )
             finally:
                 os.close(writing)
+                os.close(log)
             answer = _read_report(report.fileno(), time.monotonic() + _START_SECONDS)
         if answer and (error := json.loads(answer).get("error")):
             raise SandboxError(error["message"], hint=error["hint"])
@@ -156,6 +163,16 @@ class SandboxClient:
             what = "ended at once" if answer == b"" else f"didn't serve within {_START_SECONDS:.0f} s"
             raise SandboxError(f"the sandbox's daemon {what}:\n{self.logs(20)}", hint=_LOG_HINT)
         return found.info
+
+
+def _wait_until_gone(found: info.Running) -> None:
+    deadline = time.monotonic() + _STOP_SECONDS
+    while info.started(found.info.pid) == found.started:
+        if time.monotonic() > deadline:
+            raise SandboxError(
+                f"the sandbox's daemon (pid {found.info.pid}) didn't end in {_STOP_SECONDS:.0f} s", hint=_LOG_HINT
+            )
+        time.sleep(0.02)
 
 
 def _request(found: info.Running, method: str, path: str, body: Any, *, timeout: float) -> tuple[int, Any]:

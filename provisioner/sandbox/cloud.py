@@ -97,7 +97,7 @@ class SandboxCloud:
             "moto": moto.__version__,
             "state_bytes": self._store.size,
             "counts": {**self._front.counts, "commits": self._store.commits},
-            "images": self._images.all(),
+            "images": [{"id": i, **entry} for i, entry in self._images.all().items()],
             **truth.about(self._world),
             **rows,
         }

@@ -5,18 +5,16 @@ JSON: {} when it serves, {"error": {"message", "hint"}} when it can't.
 """
 
 import argparse
-import fcntl
 import json
 import logging
 import os
 import signal
 import sys
-import time
 from pathlib import Path
 from threading import Event
 
-from provisioner.model.errors import ProvisionError, SandboxError
-from provisioner.sandbox import imports, info
+from provisioner.model.errors import ProvisionError
+from provisioner.sandbox import imports, info, lock
 
 _LOG_BYTES = 5_000_000
 _PREDECESSOR_SECONDS = 10.0
@@ -77,28 +75,13 @@ def _prepare(home: Path, *, detach: bool) -> None:
     """Home, its lock (held until the process ends), log and environment."""
     home.mkdir(parents=True, exist_ok=True)
     home.chmod(0o711 if os.geteuid() == 0 else 0o700)  # under root, bodies have uids of their own and pass here
-    _lock(home)
+    lock.hold(home, _PREDECESSOR_SECONDS)  # until the process ends
     if detach:
         _log_to(home / info.LOG)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for name in [n for n in os.environ if n.startswith(("AWS_", "MOTO_")) or n.lower().endswith("_proxy")]:
         del os.environ[name]  # of the user who happened to start it; the daemon serves all of the home's clients
     os.environ.update(_ENVIRONMENT)
-
-
-def _lock(home: Path) -> None:
-    """One daemon for a home: the handle stays open. The one before may be stopping: it gets some seconds for that."""
-    lock = os.open(home / "daemon.lock", os.O_RDWR | os.O_CREAT, 0o600)
-    deadline = time.monotonic() + _PREDECESSOR_SECONDS
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise SandboxError(f"another daemon serves {home}", hint="provision sandbox status") from None
-            time.sleep(0.05)
-        else:
-            return
 
 
 def _log_to(file: Path) -> None:

@@ -32,9 +32,9 @@ def test_an_image_is_the_same_ami_in_every_region_and_after_a_restart(sandbox: S
     sandbox.start()
     assert sandbox.control.register_image(release) == image_id
     assert sandbox.client("ec2").describe_images(ImageIds=[image_id])["Images"][0]["ImageId"] == image_id
-    assert sandbox.control.status()["images"] == {
-        image_id: {"product": "notes", "version": "1.0.0", "directory": str(release)}
-    }
+    assert sandbox.control.status()["images"] == [
+        {"id": image_id, "product": "notes", "version": "1.0.0", "directory": str(release)}
+    ]
 
 
 def test_what_is_no_image_is_refused_by_path(sandbox: Sandbox, tmp_path: Path) -> None:

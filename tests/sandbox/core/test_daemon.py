@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.model.errors import SandboxError
-from provisioner.sandbox import info
+from provisioner.sandbox import info, lock
 from provisioner.sandbox.client import SandboxClient
 from tests.sandbox.conftest import Sandbox
 
@@ -93,12 +94,9 @@ def test_an_orderly_stop_leaves_no_daemon_file(home: Path) -> None:
     assert problem.value.hint == "provision sandbox start"
 
 
-def test_a_second_daemon_on_the_same_home_refuses(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    from provisioner.sandbox import daemon
-
-    monkeypatch.setattr(daemon, "_PREDECESSOR_SECONDS", 0.0)
+def test_a_second_daemon_on_the_same_home_is_refused(sandbox: Sandbox) -> None:
     with pytest.raises(SandboxError, match="another daemon serves"):
-        daemon._lock(sandbox.home)
+        lock.hold(sandbox.home, 0.0)
 
 
 @pytest.fixture
@@ -143,6 +141,16 @@ def test_reset_throws_everything_away(stopped: Path) -> None:
     assert not stopped.exists()
     sandbox = Sandbox(stopped)
     assert sandbox.client("ssm").describe_parameters()["Parameters"] == []
+
+
+@pytest.mark.faults
+def test_reset_ends_a_daemon_that_does_not_answer(home: Path) -> None:
+    client = SandboxClient(home)
+    pid = client.ensure_running().pid
+    os.kill(pid, signal.SIGSTOP)
+    client.reset()
+    assert info.started(pid) is None
+    assert not home.exists()
 
 
 def test_a_daemon_that_cannot_start_shows_its_log(home: Path) -> None:

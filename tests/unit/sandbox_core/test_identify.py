@@ -3,7 +3,7 @@
 import contextlib
 import io
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
@@ -17,10 +17,10 @@ RDS = {"DBInstanceIdentifier": "d", "DBInstanceClass": "c", "Engine": "postgres"
 
 def _environ(request: AWSPreparedRequest) -> tuple[dict[str, Any], bytes]:
     url = urlsplit(request.url)
-    body = cast("Any", request.body or b"")
-    sent = body.read() if hasattr(body, "read") else body
-    content = sent.encode() if isinstance(sent, str) else bytes(sent)
-    headers = {k.lower(): v.decode() if isinstance(v, bytes) else v for k, v in request.headers.items()}
+    untyped: Any = request  # botocore's stubs take every body for bytes
+    sent: Any = untyped.body or b""
+    content: bytes = sent.read() if hasattr(sent, "read") else sent.encode() if hasattr(sent, "encode") else bytes(sent)
+    headers = {k.lower(): v.decode() if isinstance(v, bytes) else v for k, v in untyped.headers.items()}
     environ: dict[str, Any] = {f"HTTP_{k.upper().replace('-', '_')}": v for k, v in headers.items()}
     environ |= {
         "REQUEST_METHOD": request.method, "PATH_INFO": url.path, "QUERY_STRING": url.query, "SERVER_NAME": "h",

@@ -113,7 +113,6 @@ class Installation:
         databases = rds.describe_db_instances()["DBInstances"]
         buckets = self.client("s3").list_buckets()["Buckets"]
         secrets = self.client("secretsmanager").list_secrets()["SecretList"]
-        aliases = self.client("kms").list_aliases()["Aliases"]
         return {
             "machines": sum(s not in ("terminated", "shutting-down") for s in states),
             "databases": sum(_tagged(d["TagList"], tenant) for d in databases),
@@ -123,8 +122,18 @@ class Installation:
             "addresses": len(ec2.describe_addresses(Filters=by_tag)["Addresses"]),
             "buckets": sum(f"-{tenant}-" in b["Name"] for b in buckets),
             "secrets": sum(_tagged(s.get("Tags", []), tenant) for s in secrets),
-            "keys": sum(a["AliasName"] == f"alias/provision-{tenant}" for a in aliases),
+            "keys": self._keys(tenant),
         }
+
+    def _keys(self, tenant: str) -> int:
+        """Keys that work; those that wait for their deletion are as good as gone."""
+        kms = self.client("kms")
+        count = 0
+        for key in (k["KeyId"] for page in kms.get_paginator("list_keys").paginate() for k in page["Keys"]):
+            tags = {t["TagKey"]: t["TagValue"] for t in kms.list_resource_tags(KeyId=key)["Tags"]}
+            state = kms.describe_key(KeyId=key)["KeyMetadata"]["KeyState"]
+            count += tags.get("provision:tenant") == tenant and state != "PendingDeletion"
+        return count
 
     def end(self) -> None:
         """Stop the sandbox; kill by pid what does not stop."""

@@ -43,7 +43,7 @@ def complain(error: ProvisionError) -> None:
     if isinstance(error, RegistryError):
         lines += [str(problem) for problem in error.problems]
     if isinstance(error, EngineError):
-        lines += [f"  {failure}" for failure in error.failures]
+        lines += [f"  {failure}" for failure in error.failures if failure not in error.message]
     say("\n".join(lines), hint=error.hint)
 
 

@@ -37,7 +37,7 @@ def master(installation: Installation, tenant: str) -> psycopg.Connection[tuple[
 def notes(installation: Installation, tenant: str) -> list[object]:
     """The notes in a tenant's own PostgreSQL, read beside the product."""
     with master(installation, tenant) as connection:
-        return [row[0] for row in connection.execute("SELECT text FROM product.notes ORDER BY id")]
+        return [row[0] for row in connection.execute("SELECT body FROM product.notes ORDER BY id")]
 
 
 def test_new_tenant_ends_with_a_url_that_serves_the_right_release(acme: Installation) -> None:
@@ -83,7 +83,7 @@ def test_the_products_role_is_no_superuser_and_owns_its_schema(acme: Installatio
 def test_notes_are_the_tenants_own_and_survive_a_restart_of_the_sandbox(acme: Installation) -> None:
     acme.ok("new-tenant", "beta", "--tier", "trial")
     url = acme.show("acme")["url"]
-    post(url + "/notes", {"text": "only acme's"})
+    post(url + "/notes", {"body": "only acme's"})
     assert notes(acme, "acme") == ["only acme's"]
     assert notes(acme, "beta") == []
 

@@ -18,8 +18,8 @@ class Replaced:
 
 
 def required_replacements(run: Run, root: Resource, dependents: Iterable[Resource]) -> list[Replaced]:
-    """Those of the old dependents that an unknown value in place of what they take from `root` would replace, and theirs
-    in turn (`calculateDependentReplacements`). In dependency order."""
+    """Those of the old dependents that an unknown value in place of what they take from `root` would replace, and
+    theirs in turn (`calculateDependentReplacements`). In dependency order."""
     gone = {root.urn}
     found = []
     for resource in dependents:

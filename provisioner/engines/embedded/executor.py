@@ -1,7 +1,7 @@
 """Carrying out steps (deploy/step.go, step_executor.go): at most `parallel` chains at once, each in its order.
 
-The first failure stops the run: what is under way ends, nothing new starts. With `continue_on_error` only what depends on
-the failed resource is left out.
+The first failure stops the run: what is under way ends, nothing new starts. With `continue_on_error` only what depends
+on the failed resource is left out.
 """
 
 import contextlib

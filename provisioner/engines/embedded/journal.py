@@ -1,4 +1,4 @@
-"""The state during a run: what the run found, what it made so far, which operations are begun. Writes the checkpoint."""
+"""The state during a run: what the run found, what it made so far, what is begun. Writes the checkpoint."""
 
 import threading
 from collections.abc import Callable, Collection

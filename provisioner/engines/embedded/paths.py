@@ -70,7 +70,8 @@ def _reset(path: Path, old: Any, new: Any, old_secret: bool, new_secret: bool) -
     while is_secret(new):
         new, new_secret = new["value"], True
     mark = old_secret and not new_secret
-    key, rest = path[0], path[1:]
+    key: Any = path[0]
+    rest = path[1:]
     if key == "*":
         return _reset_all(rest, old, new, old_secret, new_secret)
     kind = list if isinstance(key, int) else dict
@@ -84,11 +85,11 @@ def _reset(path: Path, old: Any, new: Any, old_secret: bool, new_secret: bool) -
     return _reset(rest, old[key], new[key], old_secret, new_secret)
 
 
-def _has(container: Any, key: str | int) -> bool:
+def _has(container: Any, key: Any) -> bool:
     return 0 <= key < len(container) if isinstance(key, int) else key in container
 
 
-def _reset_leaf(key: str | int, old: Any, new: Any, mark: bool) -> bool:
+def _reset_leaf(key: Any, old: Any, new: Any, mark: bool) -> bool:
     if isinstance(key, int):
         if not isinstance(old, list) or not isinstance(new, list):
             return not isinstance(old, list) and not isinstance(new, list)

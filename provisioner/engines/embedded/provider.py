@@ -1,4 +1,4 @@
-"""A resource provider seen through gRPC: one connection for each provider resource, since a connection is configured."""
+"""A resource provider seen through gRPC: a connection for each provider resource, since a connection is configured."""
 
 import json
 from collections.abc import Callable
@@ -117,7 +117,7 @@ class Provider:
         request = provider_pb2.CheckRequest(**_names(urn), **_bare(olds=olds, news=news))
         try:
             reply = self._call("CheckConfig", request)
-        except Unimplemented:
+        except UnimplementedError:
             return dict(news), []
         inputs = values.decode(reply.inputs)
         values.annotate(inputs, news)
@@ -128,7 +128,7 @@ class Provider:
         props = _bare(old_inputs=old_inputs, olds=old_outputs, news=new_inputs)
         try:
             return _diff(self._call("DiffConfig", provider_pb2.DiffRequest(**_names(urn), **props)))
-        except Unimplemented:
+        except UnimplementedError:
             return Diff(False, unknown=True)
 
     def configure(self, urn: str, identifier: str, inputs: Props) -> None:
@@ -274,14 +274,14 @@ class Provider:
             values.annotate(error.outputs, inputs)
 
 
-class Unimplemented(ProviderError):
+class UnimplementedError(ProviderError):
     """The provider doesn't have this method, which for some is no failure."""
 
 
 def _translate(error: grpc.RpcError, package: str) -> EngineError:
     code, message = error.code(), error.details() or str(error.code().name)
     if code is grpc.StatusCode.UNIMPLEMENTED:
-        return Unimplemented(message)
+        return UnimplementedError(message)
     detail = _init_failure(error)
     if detail is not None:
         return InitError(detail)
@@ -292,7 +292,8 @@ def _translate(error: grpc.RpcError, package: str) -> EngineError:
 
 
 def _init_failure(error: grpc.RpcError) -> provider_pb2.ErrorResourceInitFailed | None:
-    for key, value in error.trailing_metadata() or ():
+    metadata: Any = error.trailing_metadata() or ()
+    for key, value in metadata:
         if key == "grpc-status-details-bin":
             for detail in status_pb2.Status.FromString(value).details:
                 found = provider_pb2.ErrorResourceInitFailed()
@@ -301,7 +302,7 @@ def _init_failure(error: grpc.RpcError) -> provider_pb2.ErrorResourceInitFailed 
     return None
 
 
-def _names(urn: str) -> dict[str, str]:
+def _names(urn: str) -> dict[str, Any]:
     return {"urn": urn, "name": name_of(urn), "type": type_of(urn)}
 
 

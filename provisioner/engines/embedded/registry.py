@@ -1,4 +1,4 @@
-"""The providers of a run, by reference (`urn::id`): checked, then configured, then used (deploy/providers/registry.go)."""
+"""The providers of a run, by reference (`urn::id`): checked, configured, used (deploy/providers/registry.go)."""
 
 import threading
 import uuid

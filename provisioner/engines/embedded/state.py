@@ -1,4 +1,4 @@
-"""Resources of a stack as the checkpoint holds them (Pulumi's ResourceV3), their names, and when a list of them is sound."""
+"""Resources as the checkpoint holds them (Pulumi's ResourceV3), their names, and when a list of them is sound."""
 
 import copy
 from collections.abc import Iterator
@@ -179,7 +179,7 @@ class Resource:
         )
 
 
-_SHAPES: Final = {f.name: get_origin(f.type) or f.type for f in fields(Resource)}
+_SHAPES: Final[dict[str, Any]] = {f.name: get_origin(f.type) or f.type for f in fields(Resource)}
 
 
 def _check_shapes(urn: str, known: Props) -> None:

@@ -15,7 +15,7 @@ from provisioner.model.ports import RunOptions, Stack
 
 from .toy import Cloud, served
 
-Program = Callable[[], None]
+Program = Callable[[], Any]
 
 
 class Harness:

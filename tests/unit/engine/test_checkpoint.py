@@ -17,7 +17,7 @@ from provisioner.model.errors import EngineError, UnsupportedError
 from provisioner.model.ports import Stack
 
 from .conftest import Harness, ops
-from .toy import Box, Thing, Toy, options
+from .toy import Box, Thing, Toy
 
 
 def program() -> None:
@@ -117,7 +117,9 @@ def test_an_unsound_deployment_is_refused(here: Harness, mutate: Callable[[Any],
     assert here.file.read_bytes() == before
 
 
-@pytest.mark.parametrize("data", [{}, {"version": 3}, {"version": 2, "deployment": {}}, {"version": 3, "deployment": []}])
+@pytest.mark.parametrize(
+    "data", [{}, {"version": 3}, {"version": 2, "deployment": {}}, {"version": 3, "deployment": []}]
+)
 def test_what_is_no_deployment_is_refused(here: Harness, data: Any) -> None:
     with pytest.raises(EngineError, match="no deployment of version 3"):
         here.engine.import_(here.stack(), data)
@@ -158,7 +160,10 @@ def test_plaintext_secrets_of_pulumis_export_are_taken_and_encrypted(here: Harne
 def test_pending_operations_move_too(here: Harness) -> None:
     here.up(program)
     exported: Any = here.engine.export(here.stack())
-    wanted = {**copy.deepcopy(by_name(exported["deployment"], "b")), "urn": "urn:pulumi:acme::tenant::toy:index:Thing::c"}
+    wanted = {
+        **copy.deepcopy(by_name(exported["deployment"], "b")),
+        "urn": "urn:pulumi:acme::tenant::toy:index:Thing::c",
+    }
     del wanted["id"]
     exported["deployment"]["pending_operations"] = [{"type": "creating", "resource": wanted}]
     here.engine.import_(here.stack(), exported)
@@ -170,11 +175,14 @@ def test_pending_operations_move_too(here: Harness) -> None:
 def test_a_stack_that_another_process_works_on(here: Harness) -> None:
     lock = here.root / "locks" / "tenant" / "acme.lock"
     secrets.private_folder(lock.parent)
-    code = f"import fcntl; f = open({str(lock)!r}, 'w'); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); input()"
+    code = (
+        f"import fcntl; f = open({str(lock)!r}, 'w'); fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); input()"
+    )
     with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        for act in (lambda: here.up(program), here.destroy, here.refresh):
+        commands: list[Callable[[], Any]] = [lambda: here.up(program), here.destroy, here.refresh]
+        for act in commands:
             with pytest.raises(EngineError, match="another run holds the lock of stack tenant/acme"):
                 act()
         here.preview(program)

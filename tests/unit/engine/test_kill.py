@@ -65,7 +65,9 @@ def test_the_same_command_again_converges(
     expected = [] if program == "emptied" else ["a", "b"]
     assert here.cloud.names() == expected
     state = here.resources()
-    assert {n: state[n]["id"] for n in expected} == {o.urn.rsplit("::", 1)[-1]: o.id for o in here.cloud.objects.values()}
+    assert {n: state[n]["id"] for n in expected} == {
+        o.urn.rsplit("::", 1)[-1]: o.id for o in here.cloud.objects.values()
+    }
     assert here.pending() == []
     assert here.replaced() == []
     assert ops(here.preview(PROGRAMS[program])) == []

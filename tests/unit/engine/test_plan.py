@@ -139,7 +139,9 @@ def test_a_change_of_region_replaces_the_provider_and_what_it_serves(here: Harne
     here.up(program("here"))
     result = here.up(program("there"))
     assert ("create-replacement", "a") in ops(result)
-    assert [c for s in result.steps if s.name == "a" for c in s.changes][0] == PropertyChange("provider", replaces=True)
+    assert next(c for s in result.steps if s.name == "a" for c in s.changes) == PropertyChange(
+        "provider", replaces=True
+    )
     assert here.cloud.took("Create", "Delete") == [("Create", "a"), ("Delete", "a")]
     assert ops(here.up(program("there"))) == []
 
@@ -186,7 +188,7 @@ def test_protect_stops_a_replacement_only_if_old_and_new_have_it(here: Harness) 
     plan = here.preview(one(fixed="2", opt_protect=True))
     assert {("replace", "a"), ("create-replacement", "a"), ("delete-replaced", "a")} <= set(ops(plan))
     assert all(s.protected for s in plan.steps if s.name == "a")
-    with pytest.raises(EngineError, match="unable to replace resource .*::a"):
+    with pytest.raises(EngineError, match=r"unable to replace resource .*::a"):
         here.up(one(fixed="2", opt_protect=True))
     assert sorted(here.cloud.objects) == ["a-1"]
     here.up(one(fixed="2"))
@@ -328,9 +330,9 @@ def test_a_provider_whose_configuration_is_not_known_yet(here: Harness) -> None:
 
 
 def test_resources_without_a_provider_get_the_default_one(here: Harness) -> None:
-    here.up(lambda: Thing("a", text="x") and None)
+    here.up(lambda: Thing("a", text="x"))
     assert here.resources()["a"]["provider"].startswith("urn:pulumi:acme::tenant::pulumi:providers:toy::default::")
-    assert ops(here.up(lambda: Thing("a", text="x") and None)) == []
+    assert ops(here.up(lambda: Thing("a", text="x"))) == []
 
 
 def test_outputs_of_components_and_stacks_are_kept(here: Harness) -> None:

@@ -15,7 +15,7 @@ from .toy import Box, Object, Thing, Toy, options
 def thing(**kwargs: Any) -> Any:
     """A program with one thing, `a`."""
     chosen = kwargs.pop("opt", {})
-    return lambda: Thing("a", options(Toy(), **chosen), **kwargs) and None
+    return lambda: Thing("a", options(Toy(), **chosen), **kwargs)
 
 
 def look(identifier: str) -> Any:

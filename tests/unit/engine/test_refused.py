@@ -86,7 +86,7 @@ def test_legacy_transformations_run_in_the_sdk_and_work(here: Harness) -> None:
     def shout(args: Any) -> Any:
         return pulumi.ResourceTransformationResult({**args.props, "text": "LOUD"}, args.opts)
 
-    here.up(lambda: Thing("a", options(Toy(), transformations=[shout]), text="quiet") and None)
+    here.up(lambda: Thing("a", options(Toy(), transformations=[shout]), text="quiet"))
     assert here.cloud.objects["a-1"].props["text"] == "LOUD"
 
 
@@ -94,6 +94,6 @@ def test_legacy_transformations_run_in_the_sdk_and_work(here: Harness) -> None:
 def test_a_provider_that_is_not_the_sandboxs_is_refused(here: Harness, version: str) -> None:
     here.cloud.version = version
     with pytest.raises(EngineError, match="the embedded engine serves the sandbox only") as caught:
-        here.up(lambda: Thing("a", options(Toy())) and None)
+        here.up(lambda: Thing("a", options(Toy())))
     assert "--engine pulumi" in str(caught.value.hint)
     assert here.cloud.calls == []

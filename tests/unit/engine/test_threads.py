@@ -35,9 +35,9 @@ def program_of(name: str, seen: dict[str, Any]) -> Any:
 
         Thing(f"{name}-b", options(toy), text=a.arn.apply(look), more=pulumi.Output.from_input(work()))
         seen["program"] = pulumi.get_stack()
-        seen["region"] = pulumi.runtime.invoke(
-            "toy:index:lookup", {}, pulumi.InvokeOptions(provider=toy)
-        ).value["region"]
+        seen["region"] = pulumi.runtime.invoke("toy:index:lookup", {}, pulumi.InvokeOptions(provider=toy)).value[
+            "region"
+        ]
         pulumi.export("secret", pulumi.Output.secret(f"secret of {name}"))
         pulumi.export("name", name)
 

@@ -1,8 +1,10 @@
 """A small cloud and its real gRPC provider, and the resources to program it with.
 
 What a property means is in its name: a change of `fixed...` replaces, of `slot...` replaces with the deletion first;
-`password` comes back as the output `echo`. Objects know the URN that made them, as tags would.
+`password` comes back as the output `echo`; what is `fixedWithin` an object's id goes when that goes. Objects know the
+URN that made them, as tags would.
 """
+# ruff: noqa: N802 - the stub's names
 
 import threading
 import time
@@ -195,6 +197,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         thing = self.cloud.objects.get(request.id)
         if thing is None:
             context.abort(grpc.StatusCode.NOT_FOUND, f"{request.id} is gone")
+            raise AssertionError
         thing.props = self._note(props)
         self._leave("Update", request, thing, context)
         return provider_pb2.UpdateResponse(properties=values.encode(outputs(thing)))
@@ -211,18 +214,24 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Delete(self, request: Any, context: Any) -> Any:
         self._enter("Delete", request, context)
         with self.cloud.lock:
-            self.cloud.objects.pop(request.id, None)
+            self._remove(request.id)
         if hook := self.cloud.after.get(("Delete", request.name)):
             hook()
         return empty_pb2.Empty()
+
+    def _remove(self, identifier: str) -> None:
+        self.cloud.objects.pop(identifier, None)
+        for inner in [o.id for o in self.cloud.objects.values() if o.props.get("fixedWithin") == identifier]:
+            self._remove(inner)
 
     def Invoke(self, request: Any, context: Any) -> Any:
         args = values.decode(request.args)
         if args.get("bad"):
             failure = provider_pb2.CheckFailure(property="bad", reason="is bad")
             return provider_pb2.InvokeResponse(failures=[failure])
-        reply = {"region": self.regions.get(context.peer(), "?"), "asked": args.get("ask")}
-        return provider_pb2.InvokeResponse(**{"return": values.encode(reply)})
+        reply: Props = {"region": self.regions.get(context.peer(), "?"), "asked": args.get("ask")}
+        packed: Props = {"return": values.encode(reply)}
+        return provider_pb2.InvokeResponse(**packed)
 
 
 @contextmanager

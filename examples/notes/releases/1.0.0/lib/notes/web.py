@@ -57,7 +57,7 @@ class Notes(Handler):
 
     def _post(self) -> None:
         if self.path == "/notes":
-            self.json(HTTPStatus.CREATED, store.add(self._database, self.object()))
+            self.json(HTTPStatus.CREATED, store.add(self._database, self.json_object()))
         elif self.path == "/":
             store.add(self._database, self.form())
             self.redirect("/")

@@ -34,7 +34,7 @@ class Handler(BaseHTTPRequestHandler):
         except ValueError:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "the form can't be read") from None
 
-    def object(self) -> dict[str, Any]:
+    def json_object(self) -> dict[str, Any]:
         """The body as a JSON object, whatever the client calls it. Raises RefusedError."""
         try:
             value = json.loads(self._body())

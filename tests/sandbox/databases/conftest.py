@@ -21,11 +21,15 @@ class Cloud:
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
+        self._clients: dict[str, Any] = {}
 
     @property
     def rds(self) -> Any:
         """A client of the daemon that runs now."""
-        return self.sandbox.client("rds")
+        url = self.sandbox.info.endpoint_url
+        if url not in self._clients:
+            self._clients[url] = self.sandbox.client("rds")
+        return self._clients[url]
 
     def create(self, name: str, **more: Any) -> dict[str, Any]:
         """Make an instance and wait for it with boto3's own waiter."""

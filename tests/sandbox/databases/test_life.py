@@ -28,6 +28,10 @@ def refused(call: Any, **words: Any) -> str:
     return f"{error['Code']}: {error['Message']}"
 
 
+def identifiers(cloud: Cloud) -> list[str]:
+    return [db["DBInstanceIdentifier"] for db in cloud.rds.describe_db_instances()["DBInstances"]]
+
+
 def started(cloud: Cloud, name: str) -> Any:
     return cloud.sql(name, "SELECT pg_postmaster_start_time()")[0][0]
 
@@ -100,14 +104,14 @@ def test_port_and_name_can_change(cloud: Cloud, name: str) -> None:
     resource = cloud.show(name)["DbiResourceId"]
     words: dict[str, Any] = {"NewDBInstanceIdentifier": "renamed", "DBPortNumber": 5433, "ApplyImmediately": True}
     cloud.rds.modify_db_instance(DBInstanceIdentifier=name, **words)
-    cloud.gone(name)
+    until(lambda: identifiers(cloud) == ["renamed"])
     renamed = cloud.available("renamed")
     assert renamed["DbiResourceId"] == resource
     assert renamed["Endpoint"]["Port"] == 5433
     assert cloud.sql("renamed", "SELECT text FROM notes") == [("kept",)]
     back: dict[str, Any] = {"NewDBInstanceIdentifier": name, "DBPortNumber": 5432, "ApplyImmediately": True}
     cloud.rds.modify_db_instance(DBInstanceIdentifier="renamed", **back)
-    cloud.gone("renamed")
+    until(lambda: identifiers(cloud) == [name])
     assert cloud.available(name)["Endpoint"]["Port"] == 5432
 
 

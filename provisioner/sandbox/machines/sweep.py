@@ -30,28 +30,30 @@ def either(*some: Callable[[Path], bool]) -> Callable[[Path], bool]:
 def kill(belongs: Callable[[Path], bool]) -> bool:
     """Kill all processes that belong, until there are none (they may fork meanwhile). False when some don't die."""
     for _ in range(_ROUNDS):
-        left = _pids(belongs)
+        left = [process for process in Path("/proc").iterdir() if process.name.isdigit() and _kill(process, belongs)]
         if not left:
             return True
-        for pid in left:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
         time.sleep(_PAUSE)
     return False
 
 
-def _pids(belongs: Callable[[Path], bool]) -> list[int]:
-    found = []
-    for process in Path("/proc").iterdir():
-        if not process.name.isdigit() or int(process.name) == os.getpid():
-            continue
-        try:
-            if belongs(process) and not _dead(process):
-                found.append(int(process.name))
-        except OSError:  # it ended, or it is another user's
-            continue
+def _kill(process: Path, belongs: Callable[[Path], bool]) -> bool:
+    """Whether the process belonged, and was alive to be killed."""
+    pid = int(process.name)
+    if pid == os.getpid():
+        return False
+    try:
+        handle = os.pidfd_open(pid)  # names this very process, whatever becomes of its pid
+    except OSError:
+        return False
+    try:
+        found = belongs(process) and not _dead(process)
+        if found:
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+    except OSError:  # it ended, or it is another user's
+        return False
+    finally:
+        os.close(handle)
     return found
 
 

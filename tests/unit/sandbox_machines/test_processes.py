@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 import uuid
+from pathlib import Path
 
 import pytest
 from moto.core.exceptions import ServiceException
@@ -14,22 +15,28 @@ from provisioner.sandbox.machines.commands import script_of
 from provisioner.sandbox.machines.run import Script, _interpreter
 
 
-def test_a_sweep_finds_all_that_inherited_the_mark_and_nothing_else() -> None:
+def test_a_sweep_finds_all_that_inherited_the_mark_and_nothing_else(tmp_path: Path) -> None:
     mark = uuid.uuid4().hex
-    code = "import os, time\nos.fork() or os.setsid() or os.fork()\ntime.sleep(600)"
+    code = (
+        "import os, sys, time\n"
+        "os.fork() or os.setsid() or os.fork()\n"
+        "open(sys.argv[1] + str(os.getpid()), 'w').close()\n"
+        "time.sleep(600)"
+    )
     environment = dict(os.environ)
-    marked = subprocess.Popen([sys.executable, "-c", code], env=environment | {"MARK": mark})
+    marked = subprocess.Popen([sys.executable, "-c", code, f"{tmp_path}/"], env=environment | {"MARK": mark})
     other = subprocess.Popen(
         [sys.executable, "-c", "import time; time.sleep(600)"], env=environment | {"MARK": mark[1:]}
     )
     try:
-        belongs = sweep.marked("MARK", mark)
         deadline = time.monotonic() + 20
-        while len(sweep._pids(belongs)) < 3:
+        while len(list(tmp_path.iterdir())) < 3:
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        assert sweep.kill(belongs)
-        assert sweep._pids(belongs) == []
+        assert sweep.kill(sweep.marked("MARK", mark))
+        marked.wait(timeout=20)
+        for file in tmp_path.iterdir():
+            assert not Path("/proc", file.name).exists() or sweep._dead(Path("/proc", file.name))
         assert other.poll() is None
     finally:
         marked.kill()

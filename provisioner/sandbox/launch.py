@@ -232,15 +232,16 @@ def stop(process: Process, sig: int = signal.SIGTERM, *, grace: float = 10.0, gr
 
 
 def write_file(path: Path, text: str, *, mode: int = 0o600, uid: int | None = None) -> None:
-    """Write a file atomically and durably; as `uid`'s own where given. The folder must be there."""
+    """Write a file atomically; as `uid`'s own where given. The folder must be there.
+
+    It survives the death of every process, not that of the host, like all that the sandbox holds.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     with os.fdopen(handle, "w") as out:
         out.write(text)
-        out.flush()
         os.fchmod(out.fileno(), mode)
         if uid is not None and uid != os.geteuid():
             os.fchown(out.fileno(), uid, uid)
-        os.fsync(out.fileno())
     Path(name).replace(path)
 
 

@@ -296,7 +296,12 @@ def hook(keeper: Keeper) -> None:
 _UNSUPPORTED = (
     *("create_blue_green_deployment", "create_db_cluster", "create_db_cluster_snapshot", "create_db_proxy"),
     *("create_db_instance_read_replica", "create_db_shard_group", "create_global_cluster", "promote_read_replica"),
-    *("restore_db_cluster_from_snapshot", "restore_db_cluster_to_point_in_time", "start_export_task"),
+    *(
+        "describe_db_log_files",
+        "restore_db_cluster_from_snapshot",
+        "restore_db_cluster_to_point_in_time",
+        "start_export_task",
+    ),
 )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from moto.rds.models import rds_backends
 
-from provisioner.model.errors import ProvisionError, SandboxError
+from provisioner.model.errors import SandboxError
 from provisioner.sandbox.ca import Authority
 from provisioner.sandbox.databases import copies, template
 from provisioner.sandbox.databases.binaries import find
@@ -196,7 +196,7 @@ class BodyKeeper:
                 else:
                     cluster.start()
                 db.applying = False
-            except (ProvisionError, OSError):
+            except Exception:  # the others and the daemon must come up all the same
                 log.exception("%s doesn't start; the watch goes on trying", db.db_instance_identifier)
 
     def _end(self, db: Instance) -> None:

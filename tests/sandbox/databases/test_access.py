@@ -5,6 +5,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from botocore.exceptions import ClientError
 from psycopg import errors
 
 from provisioner.sandbox.ca import Authority
@@ -70,6 +71,19 @@ def test_rotation_changes_secret_and_server(cloud: Cloud, pair: tuple[str, str])
     assert cloud.sql(pair[1], "SELECT 1", password=after) == [(1,)]
     with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
         cloud.connect(pair[1], password=before)
+
+
+def test_management_can_end_and_begin(cloud: Cloud, pair: tuple[str, str]) -> None:
+    secret = cloud.show(pair[1])["MasterUserSecret"]["SecretArn"]
+    own = {"ManageMasterUserPassword": False, "MasterUserPassword": PASSWORD}
+    cloud.rds.modify_db_instance(DBInstanceIdentifier=pair[1], **own)
+    assert "MasterUserSecret" not in cloud.available(pair[1])
+    assert cloud.sql(pair[1], "SELECT 1") == [(1,)]
+    with pytest.raises(ClientError, match="ResourceNotFound"):
+        cloud.sandbox.client("secretsmanager").get_secret_value(SecretId=secret)
+    cloud.rds.modify_db_instance(DBInstanceIdentifier=pair[1], ManageMasterUserPassword=True)
+    cloud.available(pair[1])
+    assert cloud.sql(pair[1], "SELECT 1", password=cloud.managed_password(pair[1])) == [(1,)]
 
 
 def test_the_master_is_what_rds_makes_it(cloud: Cloud, pair: tuple[str, str]) -> None:

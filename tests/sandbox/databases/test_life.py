@@ -1,5 +1,6 @@
 """The states of an instance, seen by boto3's waiters, and what really happens in them."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -80,6 +81,21 @@ def test_a_class_change_waits_for_its_window_or_is_an_outage(cloud: Cloud, name:
     after = cloud.available(name)
     assert (after["DBInstanceClass"], after["MultiAZ"], after["PendingModifiedValues"]) == ("db.t4g.small", True, {})
     assert started(cloud, name) > before
+
+
+def test_what_waits_is_done_in_the_window(cloud: Cloud, name: str) -> None:
+    now = datetime.now(UTC)
+    if (now.hour, now.minute) >= (23, 58):
+        pytest.skip("moto takes no window that goes from Sunday to Monday, and today ends")
+    hours, backup = ("00:00", "12:00"), "13:00-13:30"
+    if now.hour >= 12:
+        hours, backup = ("12:00", "23:59"), "01:00-01:30"
+    window = f"{now:%a}:{hours[0]}-{now:%a}:{hours[1]}"
+    words = {"PreferredMaintenanceWindow": window, "PreferredBackupWindow": backup}
+    cloud.rds.modify_db_instance(DBInstanceIdentifier=name, **words)
+    cloud.rds.modify_db_instance(DBInstanceIdentifier=name, DBInstanceClass="db.t4g.medium")
+    until(lambda: cloud.show(name)["DBInstanceClass"] == "db.t4g.medium")
+    assert cloud.available(name)["PendingModifiedValues"] == {}
 
 
 def test_what_needs_no_server_changes_at_once(cloud: Cloud, name: str) -> None:

@@ -113,12 +113,13 @@ def test_modifications(cloud: Cloud) -> None:
 def test_what_is_not_ready_is_left_alone(cloud: Cloud) -> None:
     cloud.rds.create_db_instance(**{**_GOOD, "DBInstanceIdentifier": "early"})
     name = {"DBInstanceIdentifier": "early"}
-    for operation, words in [
+    cases: list[tuple[str, dict[str, Any]]] = [
         ("modify_db_instance", {"MultiAZ": True}),
         ("stop_db_instance", {}),
         ("create_db_snapshot", {"DBSnapshotIdentifier": "early"}),
         ("delete_db_instance", {"FinalDBSnapshotIdentifier": "early"}),
-    ]:
+    ]
+    for operation, words in cases:
         with pytest.raises(ClientError, match="InvalidDBInstanceState"):
             getattr(cloud.rds, operation)(**name, **words)
     cloud.rds.delete_db_instance(**name, SkipFinalSnapshot=True)

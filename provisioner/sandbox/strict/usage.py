@@ -85,7 +85,7 @@ def _users_of_parameters(backend: Any, db_parameter_group_name: str) -> Iterator
 
 def _users_of_subnet_group(backend: Any, subnet_name: str) -> Iterator[str]:
     for database in backend.databases.values():
-        if database.db_subnet_group_name == subnet_name:
+        if database._db_subnet_group_name == subnet_name:  # noqa: SLF001 - moto's own property can only be written
             yield database.db_instance_identifier
 
 

@@ -48,8 +48,9 @@ class Front:
         body = _whole_body(environ)
         call = identify(environ, body)
         self.counts["requests"] += 1
-        refusal = self._refusal(call)
-        fault = None if refusal else self._faults.strike(call)
+        with self._lock:  # both look into moto's backends, which are made when they are first looked for
+            refusal = self._refusal(call)
+            fault = None if refusal else self._faults.strike(call)
         if fault:
             log.info("fault %s: %s of %s", fault.id, fault.kind, call)
             reply = self._struck(fault, call, environ)

@@ -1,4 +1,4 @@
-"""Makes moto's import cheap; it has to run before moto or boto3 is imported anywhere.
+"""Makes moto's import cheap, and its objects mortal; it has to run before moto or boto3 is imported anywhere.
 
 Measured: of 1.6 s, 0.6 go into reading botocore's endpoints and EC2's model once for each session, and 0.3 into tables
 of which instance types are offered in which of 30 regions, of which a sandbox uses one or two. Each further service
@@ -26,11 +26,20 @@ def make_cheap() -> None:
     # Moto reads all tables while it is imported: it finds none, and gets dicts that read them instead.
     os.listdir = lambda path=".": [] if str(path).endswith(_TABLES) else listdir(path)  # type: ignore[assignment]
     try:
+        from moto.core.common_models import BaseModel
         from moto.ec2.models import instance_types
     finally:
         os.listdir = listdir
+    BaseModel.__new__ = staticmethod(_untracked)  # type: ignore[method-assign]
     for table in Path(instance_types.root, instance_types.offerings_path).iterdir():
         instance_types.INSTANCE_TYPE_OFFERINGS[table.name] = _Offerings(table)
+
+
+def _untracked(cls: Any, *_args: Any, **_kwargs: Any) -> Any:
+    """Moto keeps every object that it ever made, for its dashboard; a daemon would only grow."""
+    from moto.core.common_models import BaseModel
+
+    return super(BaseModel, cls).__new__(cls)
 
 
 def _all_regions(

@@ -98,7 +98,12 @@ class Place:
             return []
 
     def first_boot(self, data: UserData) -> None:
-        """Write the user data's files below `root`, then remember that it was done: never twice, never half."""
+        """Write the user data's files below `root`, then remember that it was done: never twice, never half.
+
+        Needs `prepare` to have run.
+        """
+        shutil.rmtree(self.root)  # of a first boot that a kill cut short: what appends must not append again
+        self.prepare()
         refused = list(data.refused)
         for file in data.files:
             try:

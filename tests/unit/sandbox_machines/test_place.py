@@ -33,6 +33,14 @@ def test_first_boot_writes_and_remembers(place: Place) -> None:
     assert (place.root / "etc/provision/product.env").stat().st_mode & 0o777 == 0o640
 
 
+def test_a_first_boot_that_was_cut_short_begins_anew(place: Place) -> None:
+    data = UserData((File("/log", b"line\n", 0o644, append=True),))
+    place.first_boot(data)
+    (place.folder / "first-boot.json").unlink()
+    place.first_boot(data)
+    assert (place.root / "log").read_text() == "line\n"
+
+
 def test_own_folders_are_closed_and_the_rest_can_be_passed(place: Place) -> None:
     assert {p.stat().st_mode & 0o777 for p in place.own} == {0o700}
     assert place.folder.stat().st_mode & 0o777 == 0o711

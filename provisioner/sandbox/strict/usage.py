@@ -50,7 +50,7 @@ def _users_of_subnet(backend: Any, subnet_id: str) -> Iterator[str]:
             yield balancer.arn
     for database in _databases(backend):
         group = getattr(database, "db_subnet_group", None)
-        if group is not None and any(subnet.id == subnet_id for subnet in group.subnets):
+        if group is not None and any(subnet.id == subnet_id for subnet in group._subnets):  # noqa: SLF001 - `subnets` are dicts
             yield database.db_instance_identifier
 
 

@@ -184,8 +184,8 @@ def test_it_is_small(machine: Machine) -> None:
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda n: served.post(body=f"note {n}"), range(40)))
     status = Path(f"/proc/{served.process.pid}/status").read_text()
-    resident = int(re.findall(r"VmRSS:\s+(\d+) kB", status)[0])
-    assert resident < 40_000
+    # Its own pages: those of Python and of the libraries are shared by all machines of a sandbox.
+    assert int(re.findall(r"RssAnon:\s+(\d+) kB", status)[0]) < 30_000
 
 
 def test_what_releases_share_is_the_same_text() -> None:

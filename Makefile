@@ -53,7 +53,7 @@ unit: install
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal
 
 docs: install  ## Write the generated documents again
-	$(BIN)/python -m docs.generate
+	$(BIN)/python -m provisioner.cli.reference > docs/commands.md
 
 bench: install  ## Ratios and figures, as table and JSON
 	$(BIN)/python -m benchmarks

@@ -180,8 +180,9 @@ def _scalars(node: Node) -> Iterator[tuple[int, int]]:
 
 
 def _comments(document: Document) -> Counter[str]:
-    """Every line's comment, however indented, also behind values: what must survive."""
-    return Counter(line[at:].rstrip() for line in document.text.split("\n") for at in [line.find("#")] if at >= 0)
+    """What stands behind the first # of every line, but for spaces: all comments, which must survive."""
+    lines = (line.partition("#")[2] for line in document.text.split("\n") if "#" in line)
+    return Counter(" ".join(line.split()) for line in lines)
 
 
 def _column(line: str) -> int:

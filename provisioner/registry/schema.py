@@ -262,7 +262,7 @@ class RegistryFile(Entry):
         default_factory=dict, description="Groups of tenants under one owner."
     )
     tenants: Annotated[
-        dict[f.TenantId, TenantEntry],
+        dict[f.TenantId, Annotated[TenantEntry, f.SECTION]],
         f.SECTION,
         forbidden(
             "an id is in the names of resources; an entry taken out destroys nothing and is reported as orphaned",

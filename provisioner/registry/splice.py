@@ -39,9 +39,6 @@ def without(document: Document, path: Sequence[str]) -> str:
     if text[start : key.start.index].strip():
         raise _by_hand(document, path, "something stands before it on its line")
     end = block_end(document, value, key, key.start.column + 1)
-    if end == len(text) and not text.endswith("\n") and start:
-        # The last line of a file without a line end at its end: the line before it becomes such a line.
-        start -= len(document.newline) if text[:start].endswith(document.newline) else 1
     return text[:start] + text[end:]
 
 
@@ -50,18 +47,11 @@ def _replaced(document: Document, path: Sequence[str], node: Node, value: Any) -
     key, _ = document.find(path) or (None, None)
     if key is None or node.anchor:
         raise _by_hand(document, path, "other entries use it as an anchor" if node.anchor else "it has no key")
-    if isinstance(node, MappingNode | SequenceNode) and not node.flow:
-        return _block_replaced(document, path, key, node, value)
-    if (
-        isinstance(value, Mapping)
-        and value
-        and isinstance(node, MappingNode | ScalarNode)
-        and not _inside_flow(document, path)
-    ):
-        return _opened(document, key, node, value)
     style = node.style if isinstance(node, ScalarNode) else ""
-    if style in {"|", ">"}:
+    if style in {"|", ">"} or (isinstance(node, MappingNode | SequenceNode) and not node.flow):
         return _block_replaced(document, path, key, node, value)
+    if isinstance(value, Mapping) and value and not isinstance(node, AliasNode) and not _inside_flow(document, path):
+        return _opened(document, key, node, value)
     gap = " " if node.start.index == node.end.index else ""
     at = node.start.index if not gap else _after_colon(text, key)
     return text[:at] + gap + flow(value, style) + text[max(at, node.end.index) :]
@@ -130,11 +120,7 @@ def _emptied(document: Document, path: Sequence[str], holder: MappingNode) -> st
     start = line_start(text, only_key.start.index)
     end = block_end(document, only, only_key, only_key.start.column + 1)
     colon = _after_colon(text, key)
-    tail = text[end:]
-    head = text[colon:start]
-    if end == len(text) and not text.endswith("\n"):
-        head = head.removesuffix("\n").removesuffix("\r")
-    return text[:colon] + " {}" + head + tail
+    return text[:colon] + " {}" + text[colon:start] + text[end:]
 
 
 def _out_of_flow(text: str, holder: MappingNode, name: str) -> str:

@@ -17,13 +17,15 @@ def source(cloud: Cloud) -> str:
     """An instance that keeps backups."""
     words = {"DeletionProtection": True, "MultiAZ": True, "CopyTagsToSnapshot": True}
     cloud.create("source", BackupRetentionPeriod=7, Tags=[{"Key": "provision:tenant", "Value": "source"}], **words)
-    cloud.sql("source", "CREATE TABLE notes (number int PRIMARY KEY)")
+    cloud.sql("source", "CREATE TABLE notes (number serial PRIMARY KEY)")
     until(lambda: cloud.show("source").get("LatestRestorableTime"))
     return "source"
 
 
-def add(cloud: Cloud, name: str, number: int) -> None:
-    cloud.sql(name, f"INSERT INTO notes VALUES ({number})")
+def add(cloud: Cloud, name: str) -> list[int]:
+    """One row more; returns all of them."""
+    cloud.sql(name, "INSERT INTO notes DEFAULT VALUES")
+    return rows(cloud, name)
 
 
 def rows(cloud: Cloud, name: str) -> list[int]:
@@ -36,69 +38,72 @@ def drop(cloud: Cloud, name: str) -> None:
 
 
 def test_a_snapshot_holds_the_rows_of_its_time(cloud: Cloud, source: str) -> None:
-    add(cloud, source, 1)
+    expected = add(cloud, source)
     made = cloud.rds.create_db_snapshot(DBInstanceIdentifier=source, DBSnapshotIdentifier="one")["DBSnapshot"]
     assert made["Status"] == "creating"
     assert cloud.show(source)["DBInstanceStatus"] in {"backing-up", "available"}
     cloud.snapshotted("one")
     cloud.available(source)
-    add(cloud, source, 2)
+    later = add(cloud, source)
     restored = cloud.rds.restore_db_instance_from_db_snapshot(DBInstanceIdentifier="back", DBSnapshotIdentifier="one")
     assert restored["DBInstance"]["DBInstanceStatus"] == "creating"
     back = cloud.available("back")
-    assert rows(cloud, "back") == [1]
-    assert rows(cloud, source) == [1, 2]
+    assert rows(cloud, "back") == expected
+    assert rows(cloud, source) == later
     assert back["DbiResourceId"] != cloud.show(source)["DbiResourceId"]
     # AWS's defaults, not the source's.
     assert (back["MultiAZ"], back["DeletionProtection"]) == (False, False)
     assert back["DBParameterGroups"][0]["DBParameterGroupName"] == "default.postgres17"
-    add(cloud, "back", 3)
-    assert rows(cloud, source) == [1, 2]
+    add(cloud, "back")
+    assert rows(cloud, source) == later
     drop(cloud, "back")
 
 
 def test_a_copied_snapshot_stands_alone(cloud: Cloud, source: str) -> None:
-    cloud.rds.copy_db_snapshot(SourceDBSnapshotIdentifier="one", TargetDBSnapshotIdentifier="two", CopyTags=True)
+    expected = rows(cloud, source)
+    cloud.rds.create_db_snapshot(DBInstanceIdentifier=source, DBSnapshotIdentifier="first")
+    cloud.snapshotted("first")
+    cloud.rds.copy_db_snapshot(SourceDBSnapshotIdentifier="first", TargetDBSnapshotIdentifier="two", CopyTags=True)
     cloud.snapshotted("two")
-    deleted = cloud.rds.delete_db_snapshot(DBSnapshotIdentifier="one")["DBSnapshot"]
+    deleted = cloud.rds.delete_db_snapshot(DBSnapshotIdentifier="first")["DBSnapshot"]
     assert deleted["Status"] == "deleted"
     with pytest.raises(ClientError, match="DBSnapshotNotFound"):
-        cloud.rds.describe_db_snapshots(DBSnapshotIdentifier="one")
+        cloud.rds.describe_db_snapshots(DBSnapshotIdentifier="first")
     cloud.rds.restore_db_instance_from_db_snapshot(DBInstanceIdentifier="copied", DBSnapshotIdentifier="two")
     cloud.available("copied")
-    assert rows(cloud, "copied") == [1]
+    assert rows(cloud, "copied") == expected
     drop(cloud, "copied")
 
 
 def test_a_point_in_time_has_exactly_the_rows_before_it(cloud: Cloud, source: str) -> None:
-    add(cloud, source, 10)
+    expected = add(cloud, source)
     time.sleep(1.1)  # RestoreTime has whole seconds
     moment = datetime.now(UTC).replace(microsecond=0)
     time.sleep(1.1)
-    add(cloud, source, 11)
+    add(cloud, source)
     until(lambda: cloud.show(source)["LatestRestorableTime"] >= moment)
     words: dict[str, Any] = {"SourceDBInstanceIdentifier": source, "RestoreTime": moment}
     cloud.rds.restore_db_instance_to_point_in_time(TargetDBInstanceIdentifier="then", **words)
     then = cloud.available("then")
-    assert rows(cloud, "then") == [1, 2, 10]
+    assert rows(cloud, "then") == expected
     assert (then["MultiAZ"], then["DeletionProtection"]) == (False, False)
-    add(cloud, "then", 12)
+    expected = add(cloud, "then")
     # A restored instance keeps backups of its own, from which the next one can be made.
     until(lambda: cloud.show("then").get("LatestRestorableTime"))
     words = {"SourceDbiResourceId": then["DbiResourceId"], "UseLatestRestorableTime": True}
     cloud.rds.restore_db_instance_to_point_in_time(TargetDBInstanceIdentifier="next", **words)
     cloud.available("next")
-    assert rows(cloud, "next") == [1, 2, 10, 12]
+    assert rows(cloud, "next") == expected
     for name in ("then", "next"):
         drop(cloud, name)
 
 
 def test_the_latest_time_has_everything(cloud: Cloud, source: str) -> None:
-    add(cloud, source, 20)
+    expected = add(cloud, source)
     words: dict[str, Any] = {"SourceDBInstanceIdentifier": source, "UseLatestRestorableTime": True}
     cloud.rds.restore_db_instance_to_point_in_time(TargetDBInstanceIdentifier="latest", **words)
     cloud.available("latest")
-    assert rows(cloud, "latest") == rows(cloud, source)
+    assert rows(cloud, "latest") == expected
     drop(cloud, "latest")
 
 

@@ -101,14 +101,20 @@ def test_logical_replication_is_mapped(cloud: Cloud, name: str, put: Callable[..
     assert shown(cloud, name, "wal_level") == "logical"
 
 
-def test_another_group_has_no_effect_before_the_reboot(cloud: Cloud, name: str) -> None:
+def test_another_group_has_no_effect_before_the_reboot(cloud: Cloud, name: str, put: Callable[..., None]) -> None:
+    put("lock_timeout", "4321")
+    until(lambda: status(cloud, name) == "in-sync")
     cloud.rds.modify_db_instance(DBInstanceIdentifier=name, DBParameterGroupName="default.postgres17")
     cloud.available(name)
     assert status(cloud, name) == "pending-reboot"
-    assert shown(cloud, name, "deadlock_timeout") == "1234ms"
+    assert shown(cloud, name, "lock_timeout") == "4321ms"
     cloud.rds.reboot_db_instance(DBInstanceIdentifier=name)
     cloud.available(name)
-    assert (status(cloud, name), shown(cloud, name, "deadlock_timeout")) == ("in-sync", "1s")
+    assert (status(cloud, name), shown(cloud, name, "lock_timeout")) == ("in-sync", "0")
+    cloud.rds.modify_db_instance(DBInstanceIdentifier=name, DBParameterGroupName="own")
+    cloud.available(name)
+    cloud.rds.reboot_db_instance(DBInstanceIdentifier=name)
+    cloud.available(name)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,12 @@ _GOOD: dict[str, Any] = {
 }
 
 
+def made(cloud: Cloud) -> tuple[int, int]:
+    """How many instances and secrets there are."""
+    secrets = cloud.sandbox.client("secretsmanager").list_secrets()["SecretList"]
+    return len(cloud.rds.describe_db_instances()["DBInstances"]), len(secrets)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -46,6 +52,7 @@ _GOOD: dict[str, Any] = {
     ],
 )
 def test_creation(cloud: Cloud, words: dict[str, Any], code: str, said: str) -> None:
+    before = made(cloud)
     if "old" in words.values():
         cloud.rds.create_db_parameter_group(
             DBParameterGroupName="old", DBParameterGroupFamily="postgres16", Description="of another major"
@@ -55,8 +62,7 @@ def test_creation(cloud: Cloud, words: dict[str, Any], code: str, said: str) -> 
     error = caught.value.response["Error"]
     assert error["Code"].startswith(code)
     assert said in error["Message"]
-    assert cloud.rds.describe_db_instances()["DBInstances"] == []
-    assert cloud.sandbox.client("secretsmanager").list_secrets()["SecretList"] == []
+    assert made(cloud) == before
 
 
 @pytest.mark.parametrize(
@@ -108,6 +114,9 @@ def test_modifications(cloud: Cloud) -> None:
     assert cloud.available("acme")["AllocatedStorage"] == 22
     with pytest.raises(ClientError, match="already exists"):
         cloud.rds.create_db_instance(**_GOOD)
+    for name in ("acme", "other"):
+        cloud.rds.delete_db_instance(DBInstanceIdentifier=name, SkipFinalSnapshot=True)
+        cloud.gone(name)
 
 
 def test_what_is_not_ready_is_left_alone(cloud: Cloud) -> None:

@@ -103,7 +103,7 @@ class SandboxClient:
 
     def _answers(self, found: info.Running) -> bool:
         try:
-            _request(found, "GET", "ping", None, timeout=2.0)
+            _request(found, "GET", "ping", None, timeout=5.0)
         except OSError:
             return False
         return True

@@ -54,6 +54,8 @@ unit: install
 
 docs: install  ## Write the generated documents again
 	$(BIN)/python -m provisioner.cli.reference > docs/commands.md
+	$(BIN)/python -m provisioner.registry.reference > docs/registry.md
+	$(BIN)/provision registry schema --write tenants.schema.json
 
 bench: install  ## Ratios and figures, as table and JSON
 	$(BIN)/python -m benchmarks

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from provisioner.model.clock import Clock, SystemClock
 from provisioner.model.errors import UnsupportedError, UsageError
+from provisioner.model.ledger import TenantRecord
 from provisioner.model.ports import Cloud, Engine, Ledger, Operations, Prober, Stack
 from provisioner.model.stack import PROJECT, StackArgs
 from provisioner.model.tenant import CloudKind, Release, Target
@@ -22,14 +23,15 @@ if TYPE_CHECKING:
 class RegistryAt:
     """The registry file at a path, with this command's `--target` in place of the default."""
 
-    def __init__(self, path: Path, target: str | None) -> None:
+    def __init__(self, path: Path, target: str | None, cache: Path) -> None:
         self._path = path
         self._target = target
+        self._cache = cache
 
     def load(self) -> "Registry":
         from provisioner import registry
 
-        return registry.load(self._path, target=self._target)
+        return registry.load(self._path, target=self._target, cache=self._cache)
 
     def add(self, tenant_id: str, fields: Mapping[str, Any]) -> None:
         from provisioner import registry
@@ -64,8 +66,17 @@ class App:
     def ledger(self) -> Ledger:
         from provisioner.ledger.store import open_ledger
 
-        url = self.settings.ledger or f"sqlite:///{self.settings.folder() / 'ledger.db'}"
-        return open_ledger(url, self.clock)
+        return open_ledger(self._ledger_url, self.clock)
+
+    def records(self) -> list[TenantRecord]:
+        from provisioner.ledger.glance import read_tenants
+
+        found = None if "ledger" in self.__dict__ else read_tenants(self._ledger_url)
+        return self.ledger.tenants() if found is None else found
+
+    @property
+    def _ledger_url(self) -> str:
+        return self.settings.ledger or f"sqlite:///{self.settings.folder() / 'ledger.db'}"
 
     @cached_property
     def operations(self) -> Operations:
@@ -105,7 +116,7 @@ class App:
         )
 
     def registry(self, path: Path | None = None) -> RegistryAt:
-        return RegistryAt(path or self.settings.registry, self.settings.target)
+        return RegistryAt(path or self.settings.registry, self.settings.target, self.settings.folder("cache"))
 
     def ready(self, target: Target) -> None:
         if target.cloud is CloudKind.SANDBOX:

@@ -29,15 +29,17 @@ def age(when: datetime | None, now: datetime | None = None) -> str:
 
 
 def grid(console: "Console", columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A plain table: no frame, so that it can be read in a narrow terminal and cut with awk."""
-    from rich.table import Table as RichTable
-
-    table = RichTable(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column.upper(), overflow="fold", no_wrap=False)
-    for row in rows:
-        table.add_row(*("-" if cell in (None, "") else str(cell) for cell in row))
-    console.print(table, markup=False)
+    """A plain table: no frame, so that it can be cut with awk. Where it doesn't fit, a block of lines for each row."""
+    texts = [["-" if cell in (None, "") else str(cell) for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(columns, *texts, strict=True)]
+    if console.is_terminal and sum(widths) + 2 * len(widths) > console.width:
+        for row in texts:
+            _pairs(console, [(c, v) for c, v in zip(columns, row, strict=True) if v != "-"])
+            console.print()
+        return
+    for number, row in enumerate([[c.upper() for c in columns], *texts]):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        console.print(line, style=None if number else "bold", markup=False, soft_wrap=True)
 
 
 @singledispatch
@@ -130,7 +132,7 @@ def _(result: Table, console: "Console") -> None:
 
 
 def _pairs(console: "Console", pairs: Sequence[tuple[str, Any]]) -> None:
-    width = max(len(name) for name, _ in pairs)
+    width = max((len(name) for name, _ in pairs), default=0)
     for name, value in pairs:
         if value not in (None, ""):
             console.print(f"{name:<{width}}  {value}", markup=False)

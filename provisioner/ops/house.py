@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from provisioner.model.clock import Clock
+from provisioner.model.ledger import TenantRecord
 from provisioner.model.ports import Cloud, Engine, Ledger, Operations, Prober, Stack
 from provisioner.model.stack import StackArgs
 from provisioner.model.tenant import Release, Target, Tenant
@@ -68,6 +69,9 @@ class House(Protocol):
     @property
     def ledger(self) -> Ledger:
         """What happened and what holds."""
+
+    def records(self) -> list[TenantRecord]:
+        """All tenants as the ledger has them. A command that only looks pays for no more than that."""
 
     @property
     def operations(self) -> Operations:

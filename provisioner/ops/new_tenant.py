@@ -51,7 +51,9 @@ def propose(house: House, request: NewTenantRequest) -> Proposal:
     args = stack_args(house, registry, tenant, release.version)
     plan = house.engine(tenant.target).preview(house.stack(args))
     firewall.check(tenant.id, plan, tenant.waivers, house.clock.now().date())
-    payload = freeze(house, registry, tenant, args, fields=request.fields())
+    # Where a tenant lives is written out: a later edit of the defaults must not move it.
+    entry = {**request.fields(), "target": tenant.target.name, "region": tenant.region}
+    payload = freeze(house, registry, tenant, args, fields=entry, said=request.fields())
     return Proposal(request.id, new_id(house.clock), payload, plan, resumed=False)
 
 
@@ -80,9 +82,7 @@ def _name_is_free(house: House, registry: RegistryView, tenant_id: str) -> None:
 
 
 def _within_quota(house: House, tenant: Tenant) -> None:
-    used = sum(
-        1 for r in house.ledger.tenants() if r.target == tenant.target.name and r.lifecycle is not Lifecycle.RETIRED
-    )
+    used = sum(1 for r in house.records() if r.target == tenant.target.name and r.lifecycle is not Lifecycle.RETIRED)
     if used >= tenant.target.max_tenants:
         raise RefusedError(
             f"target {tenant.target.name} has {used} tenants, and max_tenants is {tenant.target.max_tenants}",
@@ -92,7 +92,7 @@ def _within_quota(house: House, tenant: Tenant) -> None:
 
 def _same_words(request: NewTenantRequest, waiting: Operation) -> None:
     """The same command goes on; another one under the same name would be a surprise."""
-    frozen: Any = waiting.payload.get("fields") or {}
+    frozen: Any = waiting.payload.get("said") or {}
     wanted: Mapping[str, Any] = request.fields()
     different = sorted(k for k in {*frozen, *wanted} if frozen.get(k) != wanted.get(k))
     if different:

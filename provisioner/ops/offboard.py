@@ -44,7 +44,7 @@ def _last_payload(house: House, tenant_id: str) -> JsonDict:
         raise UsageError(
             f"there is no tenant {tenant_id}, neither in the registry nor in the ledger", hint="provision list"
         )
-    return {k: v for k, v in last.payload.items() if k != "fields"}
+    return {k: v for k, v in last.payload.items() if k not in ("fields", "said")}
 
 
 class Offboard:

@@ -74,7 +74,7 @@ def plan(
     parallel: int = 8,
 ) -> list[Intention]:
     """One intention for each tenant, in the given order. A tenant that can't be planned is an answer, not an end."""
-    records = {r.id: r for r in house.ledger.tenants()}
+    records = {r.id: r for r in house.records()}
     first = [_decided(house, t, records.get(t.id), refresh=refresh) for t in tenants]
     looked = [(t, i) for t, i in zip(tenants, first, strict=True) if i.verdict in ("change", "create")]
     if not looked:

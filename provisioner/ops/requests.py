@@ -18,7 +18,7 @@ class NewTenantRequest:
     labels: dict[str, str] = field(default_factory=dict)
 
     def fields(self) -> dict[str, Any]:
-        """The registry entry: only what was said, so that later changes of the defaults reach the tenant."""
+        """What was said, by the registry's names."""
         said: dict[str, Any] = {
             "target": self.target,
             "tier": self.tier,

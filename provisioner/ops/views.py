@@ -58,16 +58,14 @@ class TenantView:
 
 def fleet(house: House, tenants: Sequence[Tenant]) -> list[TenantView]:
     """Views of these tenants from registry and ledger alone; no cloud and no product is asked."""
-    records = {r.id: r for r in house.ledger.tenants()}
+    records = {r.id: r for r in house.records()}
     return [_view(t, records.get(t.id)) for t in tenants]
 
 
 def orphans(house: House, registry: RegistryView) -> list[TenantView]:
     """Tenants that the ledger knows as living and the registry doesn't have."""
     known = set(registry.tenant_ids())
-    return [
-        _view(None, r) for r in house.ledger.tenants() if r.id not in known and r.lifecycle is not Lifecycle.RETIRED
-    ]
+    return [_view(None, r) for r in house.records() if r.id not in known and r.lifecycle is not Lifecycle.RETIRED]
 
 
 def show(house: House, tenant_id: str, *, probe: bool = True) -> TenantView:

@@ -12,7 +12,7 @@ from provisioner.model.change import Plan, RunResult, Step, StepOp
 from provisioner.model.cloud import Caller, CommandResult, Database, Health, Machine
 from provisioner.model.errors import ProvisionError, UsageError
 from provisioner.model.json import Json, JsonDict
-from provisioner.model.ledger import OperationStatus, StepStatus
+from provisioner.model.ledger import OperationStatus, StepStatus, TenantRecord
 from provisioner.model.ports import OperationDefinition, Progress, RunOptions, Stack, StepContext
 from provisioner.model.stack import PROJECT, StackArgs
 from provisioner.model.tenant import CloudKind, Release, Sizing, Target, Tenant
@@ -254,6 +254,9 @@ class FakeHouse:
         self.prober = FakeProber([Health("healthy", "1.0.0", 1, "acme")])
         self.started: list[str] = []
         self.operations = InLine(self.ledger, {**Converge(self).definitions(), **Offboard(self).definitions()})
+
+    def records(self) -> list[TenantRecord]:
+        return self.ledger.tenants()
 
     def registry(self, path: Path | None = None) -> FakeRegistry:
         return self.file

@@ -42,9 +42,7 @@ def create(
 
     Raises InitFailedError where it exists and could not be finished.
     """
-    resource_id, adopted = _acquire(spec, call, wanted, known)
-    if adopted:
-        _check_adoptable(spec, call, resource_id, wanted)
+    resource_id = _acquire(spec, call, wanted, known)
     try:
         spec.finish(call, resource_id, wanted)
         return resource_id, _converge(spec, call, resource_id, wanted, frozenset(), tagging)
@@ -101,24 +99,25 @@ def delete(spec: Resource, call: Call, resource_id: str, state: Props) -> None:
         wait = min(wait * 2, 2.0)
 
 
-def _acquire(spec: Resource, call: Call, wanted: Props, known: frozenset[str] | None) -> tuple[str, bool]:
-    """The id, and whether it was there before."""
+def _acquire(spec: Resource, call: Call, wanted: Props, known: frozenset[str] | None) -> str:
+    """The id of what is there already and is ours, else of what this makes."""
     tags = _our_tags(wanted)
     tagged = spec.adopt.tagged if tags else None
     present = frozenset(tagged(call, tags)) if tagged else frozenset()
     if known is not None and (orphans := present - known):
-        return _first(orphans), True
+        return _adoptable(spec, call, orphans, wanted)
     lost = False
 
-    def attempt() -> tuple[str, bool]:
+    def attempt() -> str:
         nonlocal lost
         if lost and tagged and (orphans := frozenset(tagged(call, tags)) - present):
-            return _first(orphans), True
+            return _adoptable(spec, call, orphans, wanted)
         try:
-            return spec.make(call, wanted), False
+            return spec.make(call, wanted)
         except AwsError as error:
             if error.code in spec.adopt.duplicates and (known is not None or lost):
-                return _existing(spec, call, wanted, known or frozenset(), error), True
+                found = _existing(spec, call, wanted, known or frozenset(), error)
+                return _adoptable(spec, call, [found], wanted)
             lost = lost or error.ambiguous
             raise
 
@@ -141,15 +140,20 @@ def _existing(spec: Resource, call: Call, wanted: Props, known: frozenset[str], 
     return found
 
 
-def _check_adoptable(spec: Resource, call: Call, resource_id: str, wanted: Props) -> None:
-    """Raises ProviderError where what is there could only be replaced: nothing that exists is deleted unasked."""
-    actual = spec.read(call, resource_id, wanted) or {}
+def _adoptable(spec: Resource, call: Call, candidates: Iterable[str], wanted: Props) -> str:
+    """The first that can be brought to `wanted`. Raises ProviderError where all could only be replaced: nothing that
+    exists is deleted unasked."""
     fixed = {k: v for k, v in wanted.items() if k in spec.force_new | spec.replace_if(wanted)}
-    if other := sorted(drift(spec.shapes, fixed, actual)):
-        raise ProviderError(
-            f"{resource_id} was left by an earlier run of this stack with another {', '.join(other)}",
-            hint=f"look at {resource_id} and delete it, then run the same command again",
-        )
+    other: dict[str, list[str]] = {}
+    for found in sorted(candidates):
+        other[found] = sorted(drift(spec.shapes, fixed, spec.read(call, found, wanted) or {}))
+        if not other[found]:
+            return found
+    found, properties = other.popitem()
+    raise ProviderError(
+        f"{found} was left by an earlier run of this stack with another {', '.join(properties)}",
+        hint=f"look at {found} and delete it, then run the same command again",
+    )
 
 
 def _converge(
@@ -198,7 +202,3 @@ def _our_tags(wanted: Props) -> dict[str, str]:
     """The two tags that identify a resource; empty where it hasn't both."""
     tags = wanted.get("tagsAll") or {}
     return {key: tags[key] for key in OURS} if all(key in tags for key in OURS) else {}
-
-
-def _first(ids: Iterable[str]) -> str:
-    return min(ids)

@@ -5,6 +5,7 @@ from typing import Any
 
 from provisioner.sandbox.provider.aws import Call
 from provisioner.sandbox.provider.convert import Props
+from provisioner.sandbox.provider.errors import AwsError
 from provisioner.sandbox.provider.resource import Adopt, resource
 from provisioner.sandbox.provider.types import ec2
 from provisioner.sandbox.provider.types.common import fields, params, refuse, tag_map
@@ -208,6 +209,19 @@ def _update_endpoint(call: Call, endpoint: str, wanted: Props, changed: frozense
     call.api("ec2", "modify_vpc_endpoint", VpcEndpointId=endpoint, **change)
 
 
+def _delete_endpoint(call: Call, endpoint: str, _state: Props) -> None:
+    try:
+        call.api("ec2", "delete_vpc_endpoints", VpcEndpointIds=[endpoint])
+    except AwsError as error:
+        found = _read_endpoint(call, endpoint, {})
+        if error.code != "InvalidRoute.NotFound" or found is None:
+            raise
+        # Moto stops at a route that went with its table or another endpoint: without tables it has none to look for.
+        tables = found["routeTableIds"]
+        call.api("ec2", "modify_vpc_endpoint", VpcEndpointId=endpoint, RemoveRouteTableIds=tables)
+        call.api("ec2", "delete_vpc_endpoints", VpcEndpointIds=[endpoint])
+
+
 ENDPOINT = resource(
     "aws:ec2/vpcEndpoint:VpcEndpoint",
     "vpcId serviceName vpcEndpointType privateDnsEnabled policy " + " ".join(_LISTS),
@@ -220,7 +234,7 @@ ENDPOINT = resource(
     make=_make_endpoint,
     read=_read_endpoint,
     update=_update_endpoint,
-    delete=lambda call, endpoint, _state: call.api("ec2", "delete_vpc_endpoints", VpcEndpointIds=[endpoint]),
+    delete=_delete_endpoint,
     retag=ec2.retag,
     adopt=Adopt(tagged=ec2.tagged("describe_vpc_endpoints", "VpcEndpoints", "VpcEndpointId", alive=_endpoint_alive)),
 )

@@ -18,6 +18,7 @@ _BALANCER_ATTRIBUTES = {
     "enableHttp2": "routing.http2.enabled",
     "preserveHostHeader": "routing.http.preserve_host_header.enabled",
 }
+_DUPLICATE_BALANCER = "DuplicateLoadBalancerName"
 _GROUP_ATTRIBUTES = {
     "deregistrationDelay": "deregistration_delay.timeout_seconds",
     "slowStart": "slow_start.duration_seconds",
@@ -59,6 +60,10 @@ def _attribute_list(wanted: Props, names: Mapping[str, str], changed: frozenset[
 
 
 def _make_balancer(call: Call, wanted: Props) -> str:
+    """AWS refuses a second one of the same name, or gives back the first; moto makes two. So look first."""
+    if _balancer(call, Names=[wanted["name"]]):
+        message = f"a load balancer named {wanted['name']} exists"
+        raise AwsError("elbv2 create_load_balancer", _DUPLICATE_BALANCER, message, 400)
     answer = call.once(
         "elbv2",
         "create_load_balancer",
@@ -138,7 +143,7 @@ BALANCER = resource(
     ready=_balancer_ready,
     delete=_delete_balancer,
     retag=_retag,
-    adopt=Adopt(duplicates=words("DuplicateLoadBalancerName"), existing=_balancer_named),
+    adopt=Adopt(duplicates=words(_DUPLICATE_BALANCER), existing=_balancer_named),
 )
 
 _HEALTH = (

@@ -17,6 +17,9 @@ from provisioner.sandbox.provider.types.common import (
 )
 
 
+_ZONE_EXISTS = "HostedZoneAlreadyExists"
+
+
 def _zone(call: Call, zone: str) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = call.api("route53", "get_hosted_zone", Id=zone)
@@ -33,16 +36,22 @@ def _zone_tags(call: Call, zone: str) -> list[dict[str, str]]:
 
 
 def _make_zone(call: Call, wanted: Props) -> str:
-    """The reference is made of stack and name, so that AWS refuses a second one for a repeated call."""
-    stack = (wanted.get("tagsAll") or {}).get("provision:stack", "")
+    """The reference is made of stack and name: AWS refuses a second one by it. Moto doesn't, so look first."""
+    if _zone_named(call, wanted):
+        message = f"a zone named {wanted['name']} of this stack exists"
+        raise AwsError("route53 create_hosted_zone", _ZONE_EXISTS, message, 409)
     answer = call.once(
         "route53",
         "create_hosted_zone",
         Name=wanted["name"],
-        CallerReference=f"{stack}/{wanted['name']}",
+        CallerReference=_reference(wanted),
         HostedZoneConfig={"Comment": wanted.get("comment") or ""},
     )
     return str(answer["HostedZone"]["Id"]).rpartition("/")[2]
+
+
+def _reference(wanted: Props) -> str:
+    return f"{(wanted.get('tagsAll') or {}).get('provision:stack', '')}/{wanted['name']}"
 
 
 def _read_zone(call: Call, zone: str, _known: Props) -> Props | None:
@@ -89,7 +98,7 @@ def _delete_zone(call: Call, zone: str, state: Props) -> None:
 def _zone_named(call: Call, wanted: Props) -> str | None:
     name = f"{wanted['name']}."
     for zone in call.api("route53", "list_hosted_zones_by_name", DNSName=name)["HostedZones"]:
-        if zone["Name"] == name:
+        if zone["Name"] == name and zone.get("CallerReference") == _reference(wanted):
             return str(zone["Id"]).rpartition("/")[2]
     return None
 
@@ -106,7 +115,7 @@ ZONE = resource(
     update=_update_zone,
     delete=_delete_zone,
     retag=_retag_zone,
-    adopt=Adopt(duplicates=words("HostedZoneAlreadyExists ConflictingDomainExists"), existing=_zone_named),
+    adopt=Adopt(duplicates=words(f"{_ZONE_EXISTS} ConflictingDomainExists"), existing=_zone_named),
 )
 
 

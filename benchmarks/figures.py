@@ -131,7 +131,7 @@ def _entries(installation: Installation, count: int) -> None:
 
 def _thousand(installation: Installation) -> None:
     """A thousand tenants in the registry and, with facts, in the ledger; none of them exists."""
-    text = installation.registry.read_text()
+    text = installation.registry.read_text().replace("max_tenants: 50", "max_tenants: 1000")
     installation.registry.write_text(re.sub(r"^tenants: *\{\} *$", "tenants:", text, flags=re.MULTILINE))
     _entries(installation, 1000)
     installation.home.mkdir(parents=True)

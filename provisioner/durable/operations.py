@@ -184,6 +184,8 @@ class DurableOperations:
     def _interrupt(self, attempt: Attempt, error: KeyboardInterrupt) -> None:
         """^C: the step in flight may end by itself; a second ^C doesn't wait for it."""
         attempt.cancel.set()
+        words = "stops when what is under way has ended; ^C again stops at once"
+        attempt.progress(Event(EventKind.MESSAGE, attempt.operation.tenant, "^C:", message=words))
         try:
             attempt.idle.wait(self._grace)
         finally:

@@ -1,6 +1,7 @@
 """The main job, with the real command on a real sandbox: from an id to a URL, and back."""
 
 import json
+import time
 from pathlib import Path
 
 import psycopg
@@ -99,8 +100,6 @@ def test_notes_are_the_tenants_own_and_survive_a_restart_of_the_sandbox(acme: In
 
 def wait_healthy(installation: Installation, tenant: str) -> None:
     """The product comes back by itself."""
-    import time
-
     deadline = time.monotonic() + 60
     while (health := installation.show(tenant)["health"])["status"] != "healthy":
         assert time.monotonic() < deadline, health
@@ -130,6 +129,19 @@ def test_a_protected_tenant_can_be_offboarded_too(acme: Installation) -> None:
     assert described["DeletionProtection"] is True
     acme.ok("offboard", "big", "--discard-data", "--confirm", "big")
     assert set(acme.census("big").values()) == {0}
+
+
+def test_detached_it_goes_on_by_itself(acme: Installation) -> None:
+    made = acme.ok("new-tenant", "later", "--tier", "trial", "--detach", "-o", "json").json
+    assert made["state"] == "running"
+    operation = ["operations", "show", made["operation"], "-o", "json"]
+    deadline = time.monotonic() + 120
+    while (status := acme.ok(*operation).json["status"]) == "running":
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    assert status == "succeeded", (acme.home / "log" / f"{made['operation']}.log").read_text()
+    assert acme.show("later")["state"] == "active"
+    acme.ok("offboard", "later", "--discard-data", "--confirm", "later")
 
 
 def test_output_in_a_pipe_is_data_only(acme: Installation) -> None:

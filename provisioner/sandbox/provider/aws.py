@@ -71,11 +71,11 @@ class Call:
 
         Parameters that are None are left out, as everywhere in AWS's APIs unset is absent.
         """
-        return self.retry(lambda: self._send(service, operation, parameters), lambda e: e.throttled or e.ambiguous)
+        return self.retry(lambda: self._send(service, operation, parameters), lambda e: e.ambiguous or e.refused)
 
     def once(self, service: str, operation: str, **parameters: Any) -> Any:
         """Call an operation that makes something at each call: repeated only where nothing was made for certain."""
-        return self.retry(lambda: self._send(service, operation, parameters), lambda e: e.throttled)
+        return self.retry(lambda: self._send(service, operation, parameters), lambda e: e.refused)
 
     def one(self, service: str, operation: str, path: str, **parameters: Any) -> dict[str, Any] | None:
         """The only element of the list at `path` of the answer, or None where there is none or AWS says not found."""
@@ -95,7 +95,7 @@ class Call:
                 return action()
             except AwsError as error:
                 enough = attempt >= (_CAPACITY_ATTEMPTS if error.no_capacity else _ATTEMPTS)
-                if enough or not (again(error) or error.no_capacity):
+                if enough or not again(error):
                     raise
                 log.info("attempt %d failed, trying again: %s", attempt, error)
             self.pause(wait * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret

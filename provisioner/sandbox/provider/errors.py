@@ -59,18 +59,23 @@ class AwsError(ProviderError):
 
     @property
     def throttled(self) -> bool:
-        """Nothing was done; asking again later is right."""
+        """Too many requests: asking again later is right."""
         return self.code in _THROTTLED
 
     @property
     def no_capacity(self) -> bool:
-        """Nothing was done; asking again seldom helps."""
+        """The zone is full: asking again seldom helps."""
         return self.code in _NO_CAPACITY
+
+    @property
+    def refused(self) -> bool:
+        """Nothing was done, and it may be done later."""
+        return self.throttled or self.no_capacity
 
     @property
     def ambiguous(self) -> bool:
         """It may have been done or not: a reply that was lost, cut or a server's failure."""
-        return not self.throttled and not self.no_capacity and (self.status is None or self.status >= 500)
+        return not self.refused and (self.status is None or self.status >= 500)
 
 
 def aws_error(operation: str, error: Exception) -> AwsError:

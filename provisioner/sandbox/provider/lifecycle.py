@@ -117,6 +117,11 @@ def _acquire(spec: Resource, call: Call, wanted: Props, known: frozenset[str] | 
         except AwsError as error:
             if error.code in spec.adopt.duplicates and (known is not None or lost):
                 found = _existing(spec, call, wanted, known or frozenset(), error)
+                if not _is_ours(spec, call, found, wanted, lost=lost):
+                    raise ProviderError(
+                        f"{found} exists already and is not tagged as this stack's {spec.token}",
+                        hint="choose another name, import it, or delete it",
+                    ) from error
                 return _adoptable(spec, call, [found], wanted)
             lost = lost or error.ambiguous
             raise
@@ -125,19 +130,22 @@ def _acquire(spec: Resource, call: Call, wanted: Props, known: frozenset[str] | 
 
 
 def _existing(spec: Resource, call: Call, wanted: Props, known: frozenset[str], error: AwsError) -> str:
-    """The id of what AWS says is there already. Raises `error` or ProviderError where it can't be ours."""
+    """The id of what AWS says is there already. Raises `error` where nothing is, or only what the state has."""
     found = spec.adopt.existing(call, wanted) if spec.adopt.existing else None
     if found is None or (found in known and spec.retag):
         raise error
-    if spec.retag:
-        theirs = (spec.read(call, found, {}) or {}).get("tagsAll") or {}
-        tags = _our_tags(wanted)
-        if not tags or any(theirs.get(k) != v for k, v in tags.items()):
-            raise ProviderError(
-                f"{found} exists already and is not tagged as this stack's {spec.token}",
-                hint="choose another name, import it, or delete it",
-            )
     return found
+
+
+def _is_ours(spec: Resource, call: Call, found: str, wanted: Props, *, lost: bool) -> bool:
+    """Whether its tags are ours. What has no tags by nature is told apart by `existing`."""
+    if not spec.retag or spec.adopt.proven:
+        return True
+    theirs = (spec.read(call, found, {}) or {}).get("tagsAll") or {}
+    if lost and spec.adopt.tagged_later and not theirs:
+        return True
+    tags = _our_tags(wanted)
+    return bool(tags) and all(theirs.get(k) == v for k, v in tags.items())
 
 
 def _adoptable(spec: Resource, call: Call, candidates: Iterable[str], wanted: Props) -> str:

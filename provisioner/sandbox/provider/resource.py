@@ -28,12 +28,15 @@ class Adopt:
 
     `tagged` lists ids by the tags `provision:stack` and `provision:resource` (types whose identity is their tags).
     `duplicates` are the error codes by which AWS says "it's there", `existing` then gives its id (named types,
-    attachments, rules).
+    attachments, rules). `proven`: `existing` finds only what is ours. `tagged_later`: tags can't be given when it is
+    made, so one without any that turned up during this call is ours.
     """
 
     tagged: Callable[[Call, Mapping[str, str]], list[str]] | None = None
     duplicates: frozenset[str] = frozenset()
     existing: Callable[[Call, Props], str | None] | None = None
+    proven: bool = False
+    tagged_later: bool = False
 
 
 def _nothing(_call: Call, _id: str, _props: Props) -> None:

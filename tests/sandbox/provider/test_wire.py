@@ -88,7 +88,7 @@ def everything(stack: Stack) -> dict[str, int]:
     return {
         "vpcs": len(ec2.describe_vpcs()["Vpcs"]),
         "addresses": len(ec2.describe_addresses()["Addresses"]),
-        "associations": sum("AssociationId" in a for a in ec2.describe_addresses()["Addresses"]),
+        "associations": sum(bool(a.get("InstanceId")) for a in ec2.describe_addresses()["Addresses"]),
         "gateways": sum(n["State"] != "deleted" for n in nats),
         "groups": len(ec2.describe_security_groups()["SecurityGroups"]),
         "rules": len(ec2.describe_security_group_rules()["SecurityGroupRules"]),

@@ -92,6 +92,7 @@ BUCKET = resource(
     adopt=Adopt(
         duplicates=words("BucketAlreadyOwnedByYou BucketAlreadyExists"),
         existing=lambda _call, wanted: str(wanted["bucket"]),
+        tagged_later=True,
     ),
 )
 

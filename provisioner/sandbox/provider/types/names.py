@@ -16,7 +16,6 @@ from provisioner.sandbox.provider.types.common import (
     tagged_by_api,
 )
 
-
 _ZONE_EXISTS = "HostedZoneAlreadyExists"
 
 
@@ -115,7 +114,7 @@ ZONE = resource(
     update=_update_zone,
     delete=_delete_zone,
     retag=_retag_zone,
-    adopt=Adopt(duplicates=words(f"{_ZONE_EXISTS} ConflictingDomainExists"), existing=_zone_named),
+    adopt=Adopt(duplicates=words(f"{_ZONE_EXISTS} ConflictingDomainExists"), existing=_zone_named, proven=True),
 )
 
 

@@ -19,7 +19,6 @@ from provisioner.sandbox.databases.binaries import Binaries
 from provisioner.sandbox.databases.template import ADMIN
 from provisioner.sandbox.launch import Launcher, Process, write_file
 
-_START_SECONDS = 30.0
 _LOCKED_SECONDS = 6.0
 _LOG_BYTES = 5_000_000
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C", "TZ": "UTC"}
@@ -76,9 +75,9 @@ class Cluster:
             os.chown(path, self.uid, -1)
         return path
 
-    def configure(self, in_force: Mapping[str, str], *, recovery: Mapping[str, str] | None = None) -> None:
+    def configure(self, in_force: Mapping[str, str]) -> None:
         """Write the server's files; it reads them at its start and on `reload`."""
-        conf = settings.server_conf(in_force, self.address, recovery=recovery or {})
+        conf = settings.server_conf(in_force, self.address)
         write_file(self.data / "postgresql.conf", conf, uid=self.uid)
         write_file(self.data / "pg_hba.conf", settings.access_conf(in_force), uid=self.uid)
 
@@ -90,15 +89,15 @@ class Cluster:
             found = launch.adopt(pid, self._record)
         return found
 
-    def start(self, *, patience: float | None = None) -> None:
-        """Start it if it doesn't run, and return when it takes connections.
+    def start(self, *, patience: float = 30.0, options: Mapping[str, str] | None = None) -> None:
+        """Start it if it doesn't run, and return when it takes connections. `options` are settings of this run only.
 
-        Raises SandboxError with the end of its log when it doesn't come up within `patience` seconds, by default 30.
+        Raises SandboxError with the end of its log when it doesn't come up within `patience` seconds.
         """
-        deadline = time.monotonic() + (patience or _START_SECONDS)
+        deadline = time.monotonic() + patience
         locked_until = time.monotonic() + _LOCKED_SECONDS
         while True:
-            process = self.process() or self._spawn()
+            process = self.process() or self._spawn(options or {})
             while launch.alive(process):
                 if self._ready(process):
                     return
@@ -178,9 +177,10 @@ class Cluster:
             shutil.copy2(self.log, self.log.with_suffix(".log.1"))
             os.truncate(self.log, 0)  # the server appends: it goes on at the new end
 
-    def _spawn(self) -> Process:
+    def _spawn(self, options: Mapping[str, str]) -> Process:
+        words = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
         return self.launcher.spawn(
-            [self.binaries.program("postgres"), "-D", str(self.data)],
+            [self.binaries.program("postgres"), "-D", str(self.data), *words],
             uid=self.uid,
             env=_ENVIRONMENT,
             cwd=self.folder,

@@ -125,7 +125,7 @@ def lay_history(cluster: Cluster, source: Cluster, until: datetime | None) -> No
 
 
 def recovery(cluster: Cluster, until: datetime | None) -> dict[str, str]:
-    """The server's settings for a recovery from what `lay_history` laid; empty when that is over."""
+    """The options to start a server with that recovers from what `lay_history` laid; empty when that is over."""
     if not (cluster.folder / "restore").exists():
         return {}
     target = {"recovery_target_time": until.isoformat(sep=" ")} if until else {}

@@ -27,6 +27,7 @@ from provisioner.sandbox.world import World
 _WATCH_SECONDS = 0.5
 _DEFAULT_PORT = 5432
 _LONGEST_PAUSE = 10.0
+_BACKUP_PAUSE = 5.0
 _BACKUP_EVERY = timedelta(days=1)
 _STARTS_AT_ONCE = 4
 _DOWN = {"stopped", "stopping", "creating", "deleting", "failed", "incompatible-restore", "incompatible-parameters"}
@@ -43,6 +44,7 @@ class BodyKeeper:
         self._authority = Authority(world.folder("ca"))
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._pauses: dict[str, tuple[float, float]] = {}
+        self._backup_after: defaultdict[str, float] = defaultdict(float)
         self._template_lock = threading.Lock()
         self._stopping = threading.Event()
         self._watch = threading.Thread(target=self._watch_forever, name="databases", daemon=True)
@@ -246,8 +248,15 @@ class BodyKeeper:
 
     def _keep_backups(self, db: Instance) -> None:
         """A base backup a day and the WAL between, as far back as the retention says; called with the body's lock."""
-        if not db.backup_retention_period:
+        if not db.backup_retention_period or time.monotonic() < self._backup_after[db.dbi_resource_id]:
             return
+        try:
+            self._back_up(db)
+        except (SandboxError, OSError) as problem:  # the server may have been killed meanwhile
+            log.warning("no backup of %s yet: %s", db.db_instance_identifier, problem)
+            self._backup_after[db.dbi_resource_id] = time.monotonic() + _BACKUP_PAUSE
+
+    def _back_up(self, db: Instance) -> None:
         cluster, now = self.cluster(db), datetime.now(UTC)
         taken = copies.backups(cluster)
         due = not taken or now - taken[-1][0] > _BACKUP_EVERY

@@ -129,7 +129,7 @@ def forces_tls(in_force: Mapping[str, str]) -> bool:
     return in_force.get(FORCE_SSL, "1").lower() in {"1", "on", "true"}
 
 
-def server_conf(in_force: Mapping[str, str], address: Address, *, recovery: Mapping[str, str]) -> str:
+def server_conf(in_force: Mapping[str, str], address: Address) -> str:
     """`postgresql.conf`: the sandbox's small footprint, then the group, then what nobody may change.
 
     Paths are relative to the data folder: a Unix socket's path may have no more than 107 bytes.
@@ -156,7 +156,6 @@ def server_conf(in_force: Mapping[str, str], address: Address, *, recovery: Mapp
         "log_line_prefix": "%t:%r:%u@%d:[%p]:",
         "timezone": own.get("timezone", "UTC") if _has_zones() else "GMT",
         "log_timezone": "UTC" if _has_zones() else "GMT",
-        **recovery,
     }
     merged = {**_SMALL, **own, **fixed}
     return "".join(f"{name} = '{_quoted(value)}'\n" for name, value in merged.items())

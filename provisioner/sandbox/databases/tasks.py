@@ -75,13 +75,12 @@ def create(work: Work) -> Outcome:
     else:
         copies.lay(cluster, work.snapshot or work.template())
     work.take_parameters()
-    recovery = copies.recovery(cluster, until)
-    cluster.configure(db.in_force, recovery=recovery)
-    cluster.start(patience=copies.RECOVERY_SECONDS if recovery else None)
-    if recovery:
+    cluster.configure(db.in_force)
+    if recovery := copies.recovery(cluster, until):
+        cluster.start(patience=copies.RECOVERY_SECONDS, options=recovery)
         copies.end_recovery(cluster)
-        cluster.configure(db.in_force)
-        cluster.reload()
+    else:
+        cluster.start()
     restored = bool(history or work.snapshot)
     make_master(cluster, str(db.master_username), db.password, None if restored else db.db_name)
 

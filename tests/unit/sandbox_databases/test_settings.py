@@ -41,7 +41,7 @@ def test_the_superuser_is_rejected_before_anybody_is_let_in() -> None:
 
 
 def test_a_group_cannot_move_the_server() -> None:
-    conf = settings.server_conf({"listen_addresses": "*", "fsync": "on", "port": "1"}, _HERE, recovery={})
+    conf = settings.server_conf({"listen_addresses": "*", "fsync": "on", "port": "1"}, _HERE)
     assert "listen_addresses = '127.9.1.1'" in conf
     assert conf.count("\nport = ") == 1
     assert "\nport = '5432'" in conf
@@ -64,7 +64,7 @@ def test_static_and_dynamic(name: str, static: bool) -> None:
 
 @given(st.text(st.characters(exclude_characters="\n\0", codec="utf-8"), max_size=40))
 def test_any_value_stays_within_its_quotes(value: str) -> None:
-    conf = settings.server_conf({"application_name": value}, _HERE, recovery={})
+    conf = settings.server_conf({"application_name": value}, _HERE)
     line = next(line for line in conf.split("\n") if line.startswith("application_name = "))
     inner = line.removeprefix("application_name = '")[:-1]
     assert inner.replace("''", "").replace("\\\\", "").count("'") == 0

@@ -42,13 +42,13 @@ def test_a_change_is_planned_with_exit_7_and_applied(fleet: Installation) -> Non
 
 def test_a_change_by_hand_is_seen_by_plan_refresh_and_mended_by_apply(fleet: Installation) -> None:
     rds = fleet.client("rds")
-    rds.modify_db_instance(DBInstanceIdentifier="acme", BackupRetentionPeriod=1, ApplyImmediately=True)
+    rds.modify_db_instance(DBInstanceIdentifier="acme", BackupRetentionPeriod=5, ApplyImmediately=True)
     planned = fleet.run("plan", "acme", "--refresh", "--detailed-exitcode", "-o", "json")
     assert planned.code == 7
     assert any("backupRetentionPeriod" in c["paths"] for c in planned.json[0]["changes"])
     fleet.ok("apply", "acme", "--yes")
     described = rds.describe_db_instances(DBInstanceIdentifier="acme")["DBInstances"][0]
-    assert described["BackupRetentionPeriod"] > 1
+    assert described["BackupRetentionPeriod"] == 1, "as the tier says"
     assert fleet.run("plan", "acme", "--refresh", "--detailed-exitcode").code == 0
 
 
@@ -85,7 +85,7 @@ def test_a_change_that_would_replace_the_database_is_refused(fleet: Installation
 def test_one_broken_tenant_stops_no_other(fleet: Installation) -> None:
     before = fleet.registry.read_text()
     fleet.registry.write_text(before.replace("    ring: 1\n", "    ring: 0\n"))
-    edit(fleet, "  acme:\n", "  acme:\n    labels: {tried: 'yes'}\n")
+    edit(fleet, "\n  acme:\n", "\n  acme:\n    labels: {tried: 'yes'}\n")
     fleet.ok("sandbox", "fault", "add", "no-capacity", "--operation", "(Create|Delete|Modify|Add).*", "--match", "acme")
     answer = fleet.run("apply", "--all", "--yes", "-o", "json")
     fleet.ok("sandbox", "fault", "clear")
@@ -98,7 +98,7 @@ def test_one_broken_tenant_stops_no_other(fleet: Installation) -> None:
 
 
 def test_a_tenant_written_by_hand_is_made_by_apply(fleet: Installation) -> None:
-    edit(fleet, "  beta:\n", "  delta:\n    tier: trial\n  beta:\n")
+    edit(fleet, "\n  beta:\n", "\n  delta:\n    tier: trial\n  beta:\n")
     assert fleet.run("new-tenant", "delta").code == 2
     fleet.ok("apply", "delta", "--yes")
     assert fleet.show("delta")["health"]["status"] == "healthy"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ClientError, HTTPClientError, ParamValidationError
 from botocore.parsers import ResponseParserError
 
 from provisioner.model.errors import ProvisionError
@@ -87,7 +87,8 @@ def aws_error(operation: str, error: Exception) -> AwsError:
         code = str(details.get("Code") or "Unknown")
         # 501 is the sandbox's "not supported": it was not done, and asking again doesn't help.
         return AwsError(operation, code, str(details.get("Message") or ""), 400 if status == 501 else status)
-    return AwsError(operation, type(error).__name__, str(error), None)
+    status = 400 if isinstance(error, ParamValidationError) else None
+    return AwsError(operation, type(error).__name__, str(error), status)
 
 
-WIRE_ERRORS = (ClientError, HTTPClientError, ResponseParserError)
+WIRE_ERRORS = (ClientError, HTTPClientError, ResponseParserError, ParamValidationError)

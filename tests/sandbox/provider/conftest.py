@@ -29,8 +29,18 @@ def engine(connect: Callable[..., Engine]) -> Engine:
     return connect()
 
 
-@pytest.fixture
-def stack(sandbox: Sandbox, engine: Engine) -> Iterator[Stack]:
+@pytest.fixture(scope="module")
+def base(sandbox: Sandbox) -> Iterator[Stack]:
+    """What the module's tests build upon: a VPC, a key, a machine ..., each made when it is first asked for."""
+    engine = Engine(sandbox.info.provider_port)
     made = Stack(sandbox, engine)
+    yield made
+    made.end()
+    engine.close()
+
+
+@pytest.fixture
+def stack(sandbox: Sandbox, engine: Engine, base: Stack) -> Iterator[Stack]:
+    made = Stack(sandbox, engine, base)
     yield made
     made.end()

@@ -57,8 +57,8 @@ def inputs(stack: Stack, **more: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def stack(sandbox: Sandbox, engine: Engine) -> Any:
-    made = Stack(sandbox, engine)
+def stack(sandbox: Sandbox, engine: Engine, base: Stack) -> Any:
+    made = Stack(sandbox, engine, base)
     parameters = [{"name": "rds.force_ssl", "value": "1"}]
     subnets = {"name": "acme", "subnetIds": [made.id("subnet-a"), made.id("subnet-b")]}
     made.make("aws:rds/subnetGroup:SubnetGroup", "subnets", subnets)

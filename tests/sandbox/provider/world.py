@@ -23,11 +23,12 @@ def allow(action: str, resource: str = "*") -> str:
 
 
 class Stack:
-    """Resources of one engine. `get` makes a named prerequisite at its first use."""
+    """Resources of one engine. `get` makes a named prerequisite at its first use: in `base`, if there is one."""
 
-    def __init__(self, sandbox: Sandbox, engine: Engine) -> None:
+    def __init__(self, sandbox: Sandbox, engine: Engine, base: "Stack | None" = None) -> None:
         self.sandbox = sandbox
         self.engine = engine
+        self.base = base
         self.made: dict[str, Made] = {}
 
     def client(self, service: str) -> Any:
@@ -40,7 +41,9 @@ class Stack:
         return self.made[name]
 
     def get(self, name: str) -> Made:
-        return self.made[name] if name in self.made else getattr(self, f"_{name.replace('-', '_')}")()
+        if name in self.made:
+            return self.made[name]
+        return self.base.get(name) if self.base else getattr(self, f"_{name.replace('-', '_')}")()
 
     def id(self, name: str) -> str:
         return self.get(name).id

@@ -131,9 +131,13 @@ def _nat_ready(call: Call, gateway: str, _wanted: Props) -> None:
     call.poll(f"{gateway} to be available", available)
 
 
-def _delete_nat(call: Call, gateway: str, _state: Props) -> None:
+def _delete_nat(call: Call, gateway: str, state: Props) -> None:
     call.api("ec2", "delete_nat_gateway", NatGatewayId=gateway)
     call.poll(f"{gateway} to be deleted", lambda: True if _gone(call, gateway) else None)
+    address = _address(call, state["allocationId"]) if state.get("allocationId") else None
+    if address and address.get("AssociationId") and not address.get("InstanceId"):
+        # AWS frees the address with the gateway; moto keeps it, and the next gateway couldn't have it.
+        call.api("ec2", "disassociate_address", AssociationId=address["AssociationId"])
 
 
 def _gone(call: Call, gateway: str) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from provisioner.engines.embedded import paths, values
-from provisioner.engines.embedded.dependents import Replaced, cascades, required_replacements
+from provisioner.engines.embedded.dependents import cascades, required_replacements
 from provisioner.engines.embedded.diffs import NO_DIFF, Diff, compared, with_replace_on_changes
 from provisioner.engines.embedded.graph import Graph
 from provisioner.engines.embedded.run import Run
@@ -149,7 +149,7 @@ class Planner:
         held = (old.import_id or old.id) if old is not None else ""
         if goal.custom and goal.import_id and (old is None or old.external or held != goal.import_id):
             return self._import(registration)
-        return self._check_and_diff(registration, registration.urn in self.deletes)
+        return self._check_and_diff(registration, recreating=old in self.condemned)
 
     def imported(self, registration: Registration, found: Resource) -> list[PlannedStep]:
         """Go on from what an import has found, as if it had always been in the state."""
@@ -240,7 +240,7 @@ class Planner:
         registration.importing = True
         self._kept.add(registration.urn)
         old, new, ignored = registration.old, registration.new, registration.goal.ignore_changes
-        if old is not None and registration.urn not in self.deletes:
+        if old is not None and old not in self.condemned:
             step = PlannedStep(StepOp.IMPORT, old, new, replacing=True, ignored=ignored)
             return [step, PlannedStep(StepOp.REPLACE, old, new)]
         return [PlannedStep(StepOp.IMPORT, None, new, ignored=ignored)]
@@ -254,10 +254,11 @@ class Planner:
                 registration, {} if fresh or old is None else old.inputs, goal.inputs if fresh else inputs
             )
         self._kept.add(urn)
-        if recreating:
-            self.deletes.discard(urn)
+        if recreating and old is not None:
+            # Asked by identity: the state may have it under a former name.
+            self.deletes.discard(old.urn)
             self._replaces.add(urn)
-            diff = Diff(True, replaces=self._because.get(urn, ()))
+            diff = Diff(True, replaces=self._because.get(old.urn, ()))
             return [
                 PlannedStep(StepOp.REPLACE, old, new, diff),
                 PlannedStep(StepOp.CREATE_REPLACEMENT, old, new, diff),
@@ -368,11 +369,12 @@ class Planner:
     def _delete_dependents(self, root: Resource, urn: str) -> list[PlannedStep]:
         """Deleting before replacing takes along what would be replaced by it, dependents first."""
         graph = Graph(self._run.journal.base)
-        found: list[Replaced] = []
-        if root in graph:
-            seen = self._kept | self._created | self.deletes
-            found = required_replacements(self._run, root, graph.dependents(root, seen))
-        found += cascades(urn, self._olds)
+        # What was registered before can't depend on this any more; the real engine forgets that for `deleted_with` and
+        # for former names, and then deletes what it has just updated.
+        seen = self._kept | self._created | self.deletes
+        seen |= {former for former, urn in self._aliased.items() if urn in seen}
+        found = required_replacements(self._run, root, graph.dependents(root, seen)) if root in graph else []
+        found += [replaced for replaced in cascades(urn, self._olds) if replaced.resource.urn not in seen]
         steps = []
         for dependent in reversed(found):
             resource = dependent.resource

@@ -1,13 +1,24 @@
 """One case for each type: inputs, a change in place (None: there is none), and a change that needs a new resource."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.sandbox.provider.world import ACCOUNT, Stack, allow, image, trust
-
-Inputs = dict[str, Any]
+from tests.sandbox.provider.case_inputs import (
+    Inputs,
+    alarm_inputs,
+    bucket_policy_inputs,
+    encryption_inputs,
+    endpoint_inputs,
+    flow_log_inputs,
+    lifecycle_inputs,
+    listener_inputs,
+    machine_inputs,
+    parameters_inputs,
+    rule_inputs,
+    topic_policy_inputs,
+)
+from tests.sandbox.provider.world import Stack, allow, trust
 
 
 @dataclass(frozen=True)
@@ -24,111 +35,6 @@ class Case:
 
 def fixed(**values: Any) -> Callable[[Stack], Inputs]:
     return lambda _stack: dict(values)
-
-
-def _bucket_policy(stack: Stack, effect: str) -> Inputs:
-    statement = {
-        "Effect": effect,
-        "Principal": "*",
-        "Action": ["s3:*"],
-        "Resource": f"{stack.arn('bucket')}/*",
-        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    return {"bucket": stack.id("bucket"), "policy": policy}
-
-
-def _encryption(stack: Stack, key: str) -> Inputs:
-    default = {"sseAlgorithm": "aws:kms", "kmsMasterKeyId": stack.arn(key)}
-    rule = {"applyServerSideEncryptionByDefault": default, "bucketKeyEnabled": True}
-    return {"bucket": stack.id("bucket"), "rules": [rule]}
-
-
-def _lifecycle(stack: Stack, days: int) -> Inputs:
-    rule = {
-        "id": "old-versions",
-        "status": "Enabled",
-        "filter": {"prefix": ""},
-        "noncurrentVersionExpiration": {"noncurrentDays": days},
-        "abortIncompleteMultipartUpload": {"daysAfterInitiation": 7},
-    }
-    return {"bucket": stack.id("bucket"), "rules": [rule]}
-
-
-def _topic_policy(stack: Stack, sid: str) -> Inputs:
-    statement = {
-        "Sid": sid,
-        "Effect": "Allow",
-        "Principal": {"Service": "cloudwatch.amazonaws.com"},
-        "Action": ["sns:Publish"],
-        "Resource": stack.arn("topic"),
-    }
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    return {"arn": stack.arn("topic"), "policy": policy}
-
-
-def _rule(stack: Stack, **more: Any) -> Inputs:
-    return {"securityGroupId": stack.id("group"), "ipProtocol": "tcp", "fromPort": 8080, "toPort": 8080, **more}
-
-
-def _machine(stack: Stack, **more: Any) -> Inputs:
-    disk = {"volumeType": "gp3", "volumeSize": 20, "encrypted": True, "kmsKeyId": stack.arn("key")}
-    return {
-        "ami": image(stack.sandbox),
-        "instanceType": "t4g.small",
-        "subnetId": stack.id("subnet-a"),
-        "vpcSecurityGroupIds": [stack.id("group")],
-        "iamInstanceProfile": stack.id("profile"),
-        "metadataOptions": {"httpEndpoint": "enabled", "httpTokens": "required", "httpPutResponseHopLimit": 1},
-        "rootBlockDevice": {**disk, "deleteOnTermination": True},
-        "monitoring": True,
-        "disableApiTermination": True,
-        "forceDestroy": True,
-        "userData": "#cloud-config\nwrite_files: []\n",
-        **more,
-    }
-
-
-def _listener(stack: Stack, targets: str = "targets", **more: Any) -> Inputs:
-    action = {"type": "forward", "targetGroupArn": stack.id(targets)}
-    return {
-        "loadBalancerArn": stack.id("balancer"),
-        "port": 8080,
-        "protocol": "HTTP",
-        "defaultActions": [action],
-        **more,
-    }
-
-
-def _alarm(threshold: float, **more: Any) -> Inputs:
-    return {
-        "name": "the-alarm",
-        "namespace": "AWS/EC2",
-        "metricName": "StatusCheckFailed",
-        "dimensions": {"InstanceId": "i-0123456789abcdef0"},
-        "statistic": "Maximum",
-        "period": 300,
-        "evaluationPeriods": 3,
-        "comparisonOperator": "GreaterThanOrEqualToThreshold",
-        "threshold": threshold,
-        "treatMissingData": "breaching",
-        "alarmActions": [f"arn:aws:sns:eu-west-1:{ACCOUNT}:the-topic"],
-        **more,
-    }
-
-
-def _parameters(**values: str) -> list[Inputs]:
-    return [{"name": f"{k}", "value": v, "applyMethod": "immediate"} for k, v in values.items()]
-
-
-def _endpoint(stack: Stack, *tables: str) -> Inputs:
-    service = f"com.amazonaws.{stack.engine.region}.s3"
-    return {"vpcId": stack.id("vpc"), "serviceName": service, "routeTableIds": [stack.id(t) for t in tables]}
-
-
-def _flow_log(stack: Stack, **more: Any) -> Inputs:
-    role, logs = stack.arn("role"), stack.arn("logs")
-    return {"vpcId": stack.id("vpc"), "trafficType": "ALL", "logDestination": logs, "iamRoleArn": role, **more}
 
 
 CASES: dict[str, Case] = {
@@ -187,9 +93,9 @@ CASES: dict[str, Case] = {
         outputs=("arn", "name", "ownerId"),
     ),
     "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": Case(
-        lambda s: _rule(s, cidrIpv4="0.0.0.0/0", description="the product"),
-        lambda s: _rule(s, cidrIpv4="10.0.0.0/8", description="the product"),
-        lambda s: _rule(s, referencedSecurityGroupId=s.id("group-2"), description="the product"),
+        lambda s: rule_inputs(s, cidrIpv4="0.0.0.0/0", description="the product"),
+        lambda s: rule_inputs(s, cidrIpv4="10.0.0.0/8", description="the product"),
+        lambda s: rule_inputs(s, referencedSecurityGroupId=s.id("group-2"), description="the product"),
         outputs=("arn", "securityGroupRuleId"),
     ),
     "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": Case(
@@ -210,25 +116,25 @@ CASES: dict[str, Case] = {
         outputs=("publicIp", "networkInterfaceId"),
     ),
     "aws:ec2/vpcEndpoint:VpcEndpoint": Case(
-        lambda s: _endpoint(s, "table"),
-        _endpoint,
-        lambda s: {**_endpoint(s, "table"), "serviceName": "com.amazonaws.eu-west-1.dynamodb"},
+        lambda s: endpoint_inputs(s, "table"),
+        endpoint_inputs,
+        lambda s: {**endpoint_inputs(s, "table"), "serviceName": "com.amazonaws.eu-west-1.dynamodb"},
         outputs=("arn", "state", "prefixListId"),
     ),
-    "aws:ec2/flowLog:FlowLog": Case(_flow_log, replace=lambda s: _flow_log(s, trafficType="REJECT")),
+    "aws:ec2/flowLog:FlowLog": Case(flow_log_inputs, replace=lambda s: flow_log_inputs(s, trafficType="REJECT")),
     "aws:ec2/instance:Instance": Case(
-        _machine,
-        lambda s: _machine(
+        machine_inputs,
+        lambda s: machine_inputs(
             s,
             instanceType="t4g.medium",
             vpcSecurityGroupIds=[s.id("group-2"), s.id("group")],
             metadataOptions={"httpEndpoint": "enabled", "httpTokens": "required", "httpPutResponseHopLimit": 2},
-            rootBlockDevice={**_machine(s)["rootBlockDevice"], "volumeSize": 30},
+            rootBlockDevice={**machine_inputs(s)["rootBlockDevice"], "volumeSize": 30},
             disableApiTermination=False,
             monitoring=False,
             userData="#cloud-config\nwrite_files: [] # changed\n",
         ),
-        lambda s: _machine(s, subnetId=s.id("subnet-b")),
+        lambda s: machine_inputs(s, subnetId=s.id("subnet-b")),
         outputs=("arn", "privateIp", "privateDns", "instanceState", "primaryNetworkInterfaceId"),
     ),
     "aws:ebs/volume:Volume": Case(
@@ -291,9 +197,9 @@ CASES: dict[str, Case] = {
         outputs=("arn", "arnSuffix"),
     ),
     "aws:lb/listener:Listener": Case(
-        _listener,
-        lambda s: _listener(s, "targets-2"),
-        lambda s: _listener(s, loadBalancerArn="arn:aws:other"),
+        listener_inputs,
+        lambda s: listener_inputs(s, "targets-2"),
+        lambda s: listener_inputs(s, loadBalancerArn="arn:aws:other"),
     ),
     "aws:lb/targetGroupAttachment:TargetGroupAttachment": Case(
         lambda s: {"targetGroupArn": s.id("targets"), "targetId": s.id("machine"), "port": 8080},
@@ -302,8 +208,8 @@ CASES: dict[str, Case] = {
         outputs=(),
     ),
     "aws:rds/parameterGroup:ParameterGroup": Case(
-        fixed(family="postgres17", parameters=_parameters(**{"rds.force_ssl": "1", "log_connections": "1"})),
-        fixed(family="postgres17", parameters=_parameters(**{"rds.force_ssl": "1", "log_lock_waits": "1"})),
+        fixed(family="postgres17", parameters=parameters_inputs(**{"rds.force_ssl": "1", "log_connections": "1"})),
+        fixed(family="postgres17", parameters=parameters_inputs(**{"rds.force_ssl": "1", "log_lock_waits": "1"})),
         fixed(family="postgres16", parameters=[]),
     ),
     "aws:rds/subnetGroup:SubnetGroup": Case(
@@ -388,7 +294,7 @@ CASES: dict[str, Case] = {
         outputs=(),
     ),
     "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration": Case(
-        lambda s: _encryption(s, "key"), lambda s: _encryption(s, "key-2"), tagged=False, outputs=()
+        lambda s: encryption_inputs(s, "key"), lambda s: encryption_inputs(s, "key-2"), tagged=False, outputs=()
     ),
     "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock": Case(
         lambda s: {
@@ -404,7 +310,7 @@ CASES: dict[str, Case] = {
         outputs=(),
     ),
     "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration": Case(
-        lambda s: _lifecycle(s, 90), lambda s: _lifecycle(s, 30), tagged=False, outputs=()
+        lambda s: lifecycle_inputs(s, 90), lambda s: lifecycle_inputs(s, 30), tagged=False, outputs=()
     ),
     "aws:s3/bucketOwnershipControls:BucketOwnershipControls": Case(
         lambda s: {"bucket": s.id("bucket"), "rule": {"objectOwnership": "BucketOwnerEnforced"}},
@@ -413,7 +319,7 @@ CASES: dict[str, Case] = {
         outputs=(),
     ),
     "aws:s3/bucketPolicy:BucketPolicy": Case(
-        lambda s: _bucket_policy(s, "Deny"), lambda s: _bucket_policy(s, "Allow"), tagged=False, outputs=()
+        lambda s: bucket_policy_inputs(s, "Deny"), lambda s: bucket_policy_inputs(s, "Allow"), tagged=False, outputs=()
     ),
     "aws:cloudwatch/logGroup:LogGroup": Case(
         lambda s: {"name": "/tenant/case", "retentionInDays": 30, "kmsKeyId": s.arn("key")},
@@ -421,7 +327,7 @@ CASES: dict[str, Case] = {
         fixed(name="/tenant/other"),
     ),
     "aws:cloudwatch/metricAlarm:MetricAlarm": Case(
-        fixed(**_alarm(1)), fixed(**_alarm(2, period=60)), fixed(**_alarm(1, name="another"))
+        fixed(**alarm_inputs(1)), fixed(**alarm_inputs(2, period=60)), fixed(**alarm_inputs(1, name="another"))
     ),
     "aws:sns/topic:Topic": Case(
         lambda s: {"kmsMasterKeyId": s.arn("key")},
@@ -430,7 +336,10 @@ CASES: dict[str, Case] = {
         outputs=("arn", "owner", "name"),
     ),
     "aws:sns/topicPolicy:TopicPolicy": Case(
-        lambda s: _topic_policy(s, "one"), lambda s: _topic_policy(s, "two"), tagged=False, outputs=("owner",)
+        lambda s: topic_policy_inputs(s, "one"),
+        lambda s: topic_policy_inputs(s, "two"),
+        tagged=False,
+        outputs=("owner",),
     ),
     "aws:sns/topicSubscription:TopicSubscription": Case(
         lambda s: {"topic": s.arn("topic"), "protocol": "email", "endpoint": "ops@example.com"},

@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import boto3
 from botocore.config import Config
 
+from provisioner.sandbox.info import ACCESS_KEY_ID, SECRET_ACCESS_KEY
 from provisioner.sandbox.provider.errors import WIRE_ERRORS, AwsError, ProviderError, aws_error
 
-_OPERATOR = {"aws_access_key_id": "sandbox", "aws_secret_access_key": "sandbox"}
 _ATTEMPTS = 8
 _CAPACITY_ATTEMPTS = 3
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0
@@ -31,7 +31,7 @@ class Aws:
 
     def __init__(self, endpoint_url: str, *, connect_timeout: float = 5, read_timeout: float = 20) -> None:
         self._endpoint_url = endpoint_url
-        self._session: Any = boto3.Session(**_OPERATOR)  # type: ignore[arg-type]
+        self._session: Any = boto3.Session(aws_access_key_id=ACCESS_KEY_ID, aws_secret_access_key=SECRET_ACCESS_KEY)
         self._config = Config(
             connect_timeout=connect_timeout,
             read_timeout=read_timeout,

@@ -13,13 +13,14 @@ from provisioner.sandbox.databases.cluster import Cluster
 from provisioner.sandbox.launch import write_file
 
 _STAMP = "%Y%m%dT%H%M%S.%fZ"
+_DRAFT = "draft"
 _ARCHIVE_SECONDS = 30.0
 RECOVERY_SECONDS = 600.0
 
 
 def take_backup(cluster: Cluster) -> Path:
     """A verified base backup of a running cluster, named by the time it ended. From then on, PITR can reach it."""
-    draft = cluster.backups / "draft"
+    draft = template.draft_of(cluster.backups / _DRAFT)
     _base_backup(cluster, draft)
     done = cluster.backups / datetime.now(UTC).strftime(_STAMP)
     draft.rename(done)
@@ -30,7 +31,7 @@ def backups(cluster: Cluster) -> list[tuple[datetime, Path]]:
     """The base backups with the times they ended, oldest first."""
     if not cluster.backups.exists():
         return []
-    names = sorted(p for p in cluster.backups.iterdir() if p.name != "draft")
+    names = sorted(p for p in cluster.backups.iterdir() if not p.name.startswith(_DRAFT))
     return [(datetime.strptime(p.name, _STAMP).replace(tzinfo=UTC), p) for p in names]
 
 
@@ -58,11 +59,10 @@ def take_snapshot(cluster: Cluster, target: Path) -> None:
     """Copy a cluster to `target`, root's own: from a base backup where it runs, file by file where it doesn't."""
     if target.exists():
         return
-    draft = cluster.backups / "draft"
+    draft = template.draft_of(cluster.backups / _DRAFT)
     if cluster.process():
         _base_backup(cluster, draft)
     else:
-        shutil.rmtree(draft, ignore_errors=True)
         template.copy(cluster.data, draft, cluster.uid)
     target.parent.mkdir(mode=0o700, exist_ok=True)
     template.own(draft, os.geteuid())
@@ -72,8 +72,7 @@ def take_snapshot(cluster: Cluster, target: Path) -> None:
 def copy_snapshot(source: Path, target: Path) -> None:
     """A snapshot of its own with the same data."""
     if not target.exists():
-        draft = target.with_name(f"{target.name}.part")
-        shutil.rmtree(draft, ignore_errors=True)
+        draft = template.draft_of(target)
         template.copy(source, draft, os.geteuid())
         draft.rename(target)
 
@@ -84,8 +83,7 @@ def lay(cluster: Cluster, source: Path, *, recover: bool = False) -> None:
     `recover` has it replay the archive at its first start; PostgreSQL itself takes that sign away when it has done so.
     """
     if not cluster.data.exists():
-        draft = cluster.folder / "data.part"
-        shutil.rmtree(draft, ignore_errors=True)
+        draft = template.draft_of(cluster.data)
         template.copy(source, draft, cluster.uid)
         draft.chmod(0o700)
         (draft / "postmaster.pid").unlink(missing_ok=True)  # of a source that was killed
@@ -120,7 +118,9 @@ def lay_history(cluster: Cluster, source: Cluster, until: datetime | None) -> No
         raise SandboxError(f"no base backup in {source.backups} is old enough for {until}")
     history = cluster.folder / "restore"
     shutil.rmtree(history, ignore_errors=True)
-    template.copy(source.archive, history, cluster.uid)
+    draft = template.draft_of(history)
+    template.copy(source.archive, draft, cluster.uid)
+    draft.rename(history)
     lay(cluster, bases[-1], recover=True)
 
 
@@ -144,7 +144,6 @@ def end_recovery(cluster: Cluster) -> None:
 
 
 def _base_backup(cluster: Cluster, draft: Path) -> None:
-    shutil.rmtree(draft, ignore_errors=True)
     # The socket by way of the working folder: its own path may be longer than a Unix socket's may be.
     source = ["-h", "/proc/self/cwd/socket", "-p", str(cluster.address.port), "-U", template.ADMIN]
     cluster.run("pg_basebackup", *source, "-D", str(draft), "-X", "stream", "--checkpoint=fast", "--no-sync")

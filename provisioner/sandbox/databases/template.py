@@ -1,6 +1,7 @@
 """The cluster that every new database begins as: made once, with the roles that RDS has, then copied."""
 
 import os
+import secrets
 import shutil
 import subprocess
 from pathlib import Path
@@ -28,8 +29,7 @@ def make(launcher: Launcher, binaries: Binaries, folder: Path) -> Path:
     done = folder / f"template-{binaries.version}"
     if done.exists():
         return done
-    draft = folder / f"{done.name}.part"
-    shutil.rmtree(draft, ignore_errors=True)
+    draft = draft_of(done)
     draft.mkdir(mode=0o700)
     uid = _NOBODY if launcher.own_uids else os.geteuid()
     if uid == 0:
@@ -48,6 +48,16 @@ def make(launcher: Launcher, binaries: Binaries, folder: Path) -> Path:
         )  # fmt: skip
     draft.rename(done)
     return done
+
+
+def draft_of(target: Path) -> Path:
+    """A name to build `target` under; what an earlier attempt left is deleted.
+
+    Each attempt has a name of its own: a `cp` or `pg_basebackup` that outlived a killed daemon may still be writing.
+    """
+    for old in target.parent.glob(f"{target.name}.part-*"):
+        shutil.rmtree(old, ignore_errors=True)
+    return target.with_name(f"{target.name}.part-{secrets.token_hex(4)}")
 
 
 def copy(source: Path, target: Path, uid: int) -> None:

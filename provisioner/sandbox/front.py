@@ -114,8 +114,8 @@ class Front:
             log.exception("moto failed in %s", call)
             return error(call, 500, "InternalFailure", f"moto failed in {call}: {problem!r} (see the daemon's log)")
         status, headers = started
-        if status == 404 and any(k.lower() == "content-type" and v.startswith("text/html") for k, v in headers):
-            return not_supported(call)  # no such route in moto
+        if status == 404 and content.lstrip().lower().startswith(b"<!doctype html"):
+            return not_supported(call)  # werkzeug's page: no such route in moto
         return Reply(status, headers, content)
 
 

@@ -98,3 +98,9 @@ def test_moto_cannot_be_reset_behind_our_back(sandbox: Sandbox) -> None:
     with pytest.raises(urllib.error.HTTPError):
         urllib.request.urlopen(request)
     assert sandbox.client("ssm").get_parameter(Name="stays")["Parameter"]["Value"] == "1"
+
+
+def test_a_bucket_that_is_not_there_is_not_found_and_not_unsupported(sandbox: Sandbox) -> None:
+    with pytest.raises(ClientError) as refused:
+        sandbox.client("s3").head_bucket(Bucket="nobody-has-this-one")
+    assert refused.value.response["Error"]["Code"] == "404"

@@ -55,7 +55,6 @@ class EmbeddedEngine:
         with self._checkpoints.lock(stack), self._run(stack, options) as run:
             self._settle(run, "up")
             self._make(run)
-            run.journal.flush()
             run.raise_failures("up")
             return RunResult(tuple(run.steps), _outputs(run.journal.snapshot().resources))
 
@@ -76,7 +75,6 @@ class EmbeddedEngine:
                 run.raise_failures("destroy")
             planner = Planner(run)
             Executor(run, planner).delete_all(planner.deletions())
-            run.journal.flush()
             run.raise_failures("destroy")
             return RunResult(tuple(run.steps))
 
@@ -121,6 +119,7 @@ class EmbeddedEngine:
             raise
         finally:
             run.closed = True
+            run.journal.flush()
             run.registry.close()
 
     def _settle(self, run: Run, verb: str) -> None:

@@ -21,6 +21,7 @@ from provisioner.model.errors import EngineError
 _CREATES = (StepOp.CREATE, StepOp.CREATE_REPLACEMENT)
 _DELETES = (StepOp.DELETE, StepOp.DELETE_REPLACED)
 _QUIET = (StepOp.SAME, StepOp.REPLACE)
+_POLL = 0.05
 
 
 class ProtectedError(EngineError):
@@ -46,14 +47,33 @@ class Executor:
 
     def chain(self, steps: Iterable[PlannedStep]) -> None:
         """Carry out steps one after the other in the caller's thread. Raises Stopped or StepFailed."""
-        with self._run.slots:
+        steps = list(steps)
+        try:
+            self._wait_for_deletion(steps)
+            with self._run.slots:
+                for step in steps:
+                    self._run.check()
+                    self._run.active(1)
+                    try:
+                        self._step(step)
+                    finally:
+                        self._run.active(-1)
+        finally:
             for step in steps:
+                if step.old in self._planner.condemned:
+                    self._planner.condemned[step.old].set()
+
+    def _wait_for_deletion(self, steps: list[PlannedStep]) -> None:
+        """A resource that another chain deletes first is made again only after that. No slot is held meanwhile."""
+        for step in steps:
+            tried = self._planner.condemned.get(step.old) if step.old is not None else None
+            if tried is None or step.op is not StepOp.CREATE_REPLACEMENT:
+                continue
+            while not tried.wait(_POLL):
                 self._run.check()
-                self._run.active(1)
-                try:
-                    self._step(step)
-                finally:
-                    self._run.active(-1)
+            if not self._run.preview and step.old is not None and not step.old.pending_replacement:
+                self._planner.skipped.add(step.resource.urn)
+                raise StepFailed
 
     def delete_all(self, steps: list[PlannedStep]) -> None:
         """Carry out deletions, dependents first. Does not raise: what failed is recorded."""
@@ -66,8 +86,9 @@ class Executor:
                     if self._planner.waits(resource):
                         spared |= graph.all_dependencies(resource)
                 chains = [pool.submit(self._quietly, by_resource[r]) for r in batch if r not in spared]
-                for chain in chains:
-                    chain.result()
+                with self._run.interruptible():
+                    for chain in chains:
+                        chain.result()
 
     def _quietly(self, step: PlannedStep) -> None:
         with contextlib.suppress(Stopped, StepFailed):
@@ -154,7 +175,8 @@ class Executor:
         if new is not None:
             new.id = error.id or (step.old.id if step.old is not None else "")
             new.outputs, new.init_errors = error.outputs, error.reasons
-            new.created = new.modified = now()
+            new.modified = now()
+            new.created = new.created or new.modified
 
     def _provider(self, resource: Resource) -> Provider:
         return self._run.registry.ensure(resource.provider, self._run.journal.base)

@@ -1,6 +1,7 @@
 """What must happen to a resource that the program registers (deploy/step_generator.go). One plan at a time."""
 
 import os
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -103,7 +104,8 @@ class Planner:
         self.urns: set[str] = set()
         self.skipped: set[str] = set()
         self.deletes: set[str] = set()
-        self.condemned: set[Resource] = set()
+        self.condemned: dict[Resource, threading.Event] = {}
+        """What another one's replacement deletes first; set when that has been tried."""
         self._kept: set[str] = set()
         self._created: set[str] = set()
         self._replaces: set[str] = set()
@@ -389,7 +391,7 @@ class Planner:
             why = Diff(True, replaces=dependent.keys)
             steps.append(PlannedStep(StepOp.DELETE_REPLACED, resource, diff=why, pending=not resource.delete))
             self.deletes.add(resource.urn)
-            self.condemned.add(resource)
+            self.condemned[resource] = threading.Event()
             self._ensure(resource)
         return steps
 

@@ -46,12 +46,10 @@ def run_program(run: Run, monitor: Monitor) -> None:
     )
     thread.start()
     try:
-        _wait(run, ended, loop)
-    except BaseException:  # ^C in the caller's thread: what is under way ends, then it goes on
-        run.stop("cancelled")
-        _wait(run, ended, loop)
-        raise
+        with run.interruptible():
+            _wait(run, ended, loop)
     finally:
+        _wait(run, ended, loop)
         run.closed = True
         if ended.is_set():
             thread.join()

@@ -40,7 +40,10 @@ def _read_all(run: Run, resources: list[Resource], *, report: bool) -> dict[Reso
             run.fail(f"{resource.type} {name_of(resource.urn)}: refresh failed", error, stop=False)
 
     with ThreadPoolExecutor(max(1, run.options.parallel)) as pool:
-        list(pool.map(one, resources))
+        reads = [pool.submit(one, resource) for resource in resources]
+        with run.interruptible():
+            for read in reads:
+                read.result()
     return found
 
 

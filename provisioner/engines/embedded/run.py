@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 from provisioner.engines.embedded.checkpoint import Snapshot, Writer
@@ -80,6 +81,15 @@ class Run:
         """Raises Stopped where nothing new may start."""
         if self.closed or self.poll():
             raise Stopped
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """^C in the caller's thread: what is under way ends, nothing new starts, and then it goes on."""
+        try:
+            yield
+        except BaseException:
+            self.stop("cancelled")
+            raise
 
     @property
     def idle(self) -> bool:

@@ -73,6 +73,27 @@ def test_the_same_command_again_converges(
     assert ops(here.preview(PROGRAMS[program])) == []
 
 
+def test_an_interrupted_run_ends_after_what_is_under_way(here: Harness) -> None:
+    reached, leave = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        reached.set()
+        leave.wait(30)
+
+    here.cloud.before["Create", "a"] = hold
+    command = [sys.executable, "-m", "tests.unit.engine.victim", str(here.root), here.cloud.address, "first"]
+    with subprocess.Popen(command, cwd=ROOT, start_new_session=True, stderr=subprocess.PIPE) as victim:
+        assert reached.wait(30)
+        victim.send_signal(signal.SIGINT)
+        with pytest.raises(subprocess.TimeoutExpired):
+            victim.wait(0.3)
+        leave.set()
+        assert b"KeyboardInterrupt" in victim.communicate(timeout=30)[1]
+    assert here.pending() == []
+    assert here.resources()["a"]["id"] == "a-1"
+    assert "b" not in here.resources()
+
+
 @pytest.mark.parametrize("acted", [False, True], ids=["before", "after"])
 def test_destroy_after_a_killed_create_leaves_nothing(here: Harness, acted: bool) -> None:
     kill_during(here, "first", "Create", "a", acted=acted)

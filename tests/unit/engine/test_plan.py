@@ -1,5 +1,6 @@
 """What is planned and done for each change of a program: the real engine's rules, one by one."""
 
+import time
 from typing import Any
 
 import pulumi
@@ -380,3 +381,43 @@ def test_progress_tells_of_every_change(here: Harness) -> None:
     here.events.clear()
     here.up(lambda: pulumi.log.warn("take care"))
     assert ("message", "take care") in [(str(e.kind), e.message) for e in here.events]
+
+
+def test_what_another_replacement_deletes_is_made_again_only_after_that(here: Harness) -> None:
+    def before() -> None:
+        toy = Toy()
+        base = Thing("base", options(toy), slot="1")
+        Thing("dep", options(toy), fixedFrom=base.arn)
+
+    def after() -> None:
+        toy = Toy()
+        Thing("base", options(toy), slot="2")
+        Thing("dep", options(toy), fixedFrom="nobody")
+
+    here.up(before)
+    here.cloud.before["Delete", "dep"] = lambda: time.sleep(0.3)
+    here.up(after)
+    assert [m for m, name in here.cloud.took("Create", "Delete") if name == "dep"] == ["Delete", "Create"]
+    assert here.cloud.names() == ["base", "dep"]
+    assert here.replaced() == []
+
+
+def test_deletion_before_replacement_knows_former_names(here: Harness) -> None:
+    def program(slot: str, box: str) -> Any:
+        def run() -> None:
+            toy = Toy()
+            other = "crate" if box == "box" else "box"
+            home = Box(box, pulumi.ResourceOptions(providers=[toy], aliases=[pulumi.Alias(name=other)]))
+            first = Thing("first", pulumi.ResourceOptions(parent=home), text="x")
+            a = Thing("a", pulumi.ResourceOptions(parent=home, depends_on=[first]), slot=slot)
+            former = [pulumi.Alias(parent=pulumi.ROOT_STACK_RESOURCE)] if box == "crate" else []
+            inside = home if box == "crate" else None
+            Thing("b", options(toy, parent=inside, aliases=former), fixedFrom=a.arn)
+
+        return run
+
+    here.up(program("1", "box"))
+    here.up(program("2", "crate"))
+    assert here.cloud.took("Create", "Delete") == [("Delete", "b"), ("Delete", "a"), ("Create", "a"), ("Create", "b")]
+    assert here.cloud.names() == ["a", "b", "first"]
+    assert ops(here.preview(program("2", "crate"))) == []

@@ -1,5 +1,6 @@
 """`new-tenant` killed with -9 anywhere: the same command again converges, and there is one of everything."""
 
+import os
 import random
 import signal
 import time
@@ -15,7 +16,7 @@ ONE = {"machines": 1, "databases": 1, "vpcs": 1, "subnets": 4, "addresses": 1, "
 
 
 def converges(installation: Installation, tenant: str) -> None:
-    """The same command again ends well; then everything is there once. Leaves nothing for the next test."""
+    """The same command again ends well; then everything is there once."""
     answer = installation.run("new-tenant", tenant, "--tier", "trial")
     # Killed after its last record the tenant is complete: then the command says so.
     assert answer.code == 0 or (answer.code == 2 and "exists already (active)" in answer.stderr), answer.stderr
@@ -24,8 +25,6 @@ def converges(installation: Installation, tenant: str) -> None:
     census = installation.census(tenant)
     assert census == {**census, **ONE}
     assert installation.registry.read_text().count(f"  {tenant}:") == 1
-    installation.ok("offboard", tenant, "--discard-data", "--confirm", tenant)
-    assert set(installation.census(tenant).values()) == {0}
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -56,8 +55,6 @@ def test_the_daemon_killed_in_the_middle(installation: Installation, seed: int) 
     time.sleep(random.Random(seed).uniform(1.5, 4.0))
     running = installation.control.running()
     assert running is not None
-    import os
-
     os.kill(running.pid, signal.SIGKILL)
     _, stderr = process.communicate(timeout=150)
     assert process.returncode in (0, 1, 9), stderr
@@ -82,4 +79,3 @@ def test_interrupted_by_hand(installation: Installation) -> None:
     assert [o["status"] for o in operations] == ["interrupted"]
     installation.ok("operations", "resume", operations[0]["id"])
     assert installation.show("interrupted")["state"] == "active"
-    installation.ok("offboard", "interrupted", "--discard-data", "--confirm", "interrupted")

@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from provisioner.engines.embedded import paths, values
 from provisioner.engines.embedded.graph import Graph
-from provisioner.engines.embedded.planner import PlannedStep, Planner
+from provisioner.engines.embedded.plan import PlannedStep
+from provisioner.engines.embedded.planner import Planner
 from provisioner.engines.embedded.provider import InitError, Provider, ProviderError
 from provisioner.engines.embedded.run import Run, StepFailed, Stopped
 from provisioner.engines.embedded.state import Resource, is_provider, name_of, now

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from provisioner.engines.embedded import values
-from provisioner.engines.embedded.planner import Alias, Goal
+from provisioner.engines.embedded.plan import Alias, Goal
 from provisioner.engines.embedded.state import is_provider, package_of, split_reference, type_of
 from provisioner.model.errors import EngineError
 

@@ -11,7 +11,8 @@ from pulumi.runtime.proto import engine_pb2, resource_pb2
 from provisioner.engines.embedded import values
 from provisioner.engines.embedded.executor import Executor
 from provisioner.engines.embedded.goals import Goals
-from provisioner.engines.embedded.planner import Goal, Planner
+from provisioner.engines.embedded.plan import Goal
+from provisioner.engines.embedded.planner import Planner
 from provisioner.engines.embedded.run import Run, StepFailed, Stopped
 from provisioner.engines.embedded.state import STACK_TYPE, Resource, make_urn, package_of, qualified_type
 from provisioner.engines.embedded.values import Props

@@ -1,15 +1,13 @@
 """What must happen to a resource that the program registers (deploy/step_generator.go). One plan at a time."""
 
-import os
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from provisioner.engines.embedded import paths, values
 from provisioner.engines.embedded.dependents import cascades, required_replacements
-from provisioner.engines.embedded.diffs import NO_DIFF, Diff, compared, with_replace_on_changes
+from provisioner.engines.embedded.diffs import Diff, compared, with_replace_on_changes
 from provisioner.engines.embedded.graph import Graph
+from provisioner.engines.embedded.plan import Alias, Goal, PlannedStep, Registration, wanted
 from provisioner.engines.embedded.run import Run
 from provisioner.engines.embedded.state import (
     Resource,
@@ -22,77 +20,6 @@ from provisioner.engines.embedded.state import (
 from provisioner.engines.embedded.values import Props
 from provisioner.model.change import StepOp
 from provisioner.model.errors import EngineError
-
-
-@dataclass(frozen=True, slots=True)
-class Alias:
-    """A former name: a whole `urn`, or the parts that were different ("" for the same as now)."""
-
-    urn: str = ""
-    name: str = ""
-    type: str = ""
-    stack: str = ""
-    project: str = ""
-    parent: str = ""
-    no_parent: bool = False
-
-
-@dataclass(slots=True)
-class Goal:
-    """What the program asks for, after inheritance from the parent. None: not said."""
-
-    type: str
-    name: str
-    custom: bool
-    inputs: Props
-    parent: str = ""
-    provider: str = ""
-    dependencies: list[str] = field(default_factory=list)
-    property_dependencies: dict[str, list[str]] = field(default_factory=dict)
-    protect: bool | None = None
-    retain_on_delete: bool | None = None
-    delete_before_replace: bool | None = None
-    deleted_with: str = ""
-    import_id: str = ""
-    aliases: list[Alias] = field(default_factory=list)
-    ignore_changes: list[str] = field(default_factory=list)
-    replace_on_changes: list[str] = field(default_factory=list)
-    additional_secret_outputs: list[str] = field(default_factory=list)
-    custom_timeouts: dict[str, float] = field(default_factory=dict)
-
-
-@dataclass(slots=True, eq=False)
-class PlannedStep:
-    """One step. `pending`: a replaced resource stays in the state until its successor or its deletion is there.
-    `replacing`: a read or an import takes the place of a managed resource."""
-
-    op: StepOp
-    old: Resource | None = None
-    new: Resource | None = None
-    diff: Diff = NO_DIFF
-    pending: bool = False
-    replacing: bool = False
-    ignored: Sequence[str] = ()
-
-    @property
-    def resource(self) -> Resource:
-        """The one it is about."""
-        found = self.new or self.old
-        assert found is not None  # noqa: S101 - every step has one side
-        return found
-
-
-@dataclass(slots=True, eq=False)
-class Registration:
-    """A goal on its way. `old` is what was imported, once that is done."""
-
-    goal: Goal
-    urn: str
-    old: Resource | None
-    new: Resource
-    alias: str
-    seed: bytes = field(default_factory=lambda: os.urandom(32))
-    importing: bool = False
 
 
 class Planner:
@@ -128,7 +55,7 @@ class Planner:
         """Name the resource and find what the state has of it. Raises EngineError for a name that is taken."""
         urn = self._name(goal.parent, goal.type, goal.name)
         old, alias = self._find_old(urn, goal)
-        new = _wanted(goal, urn, old, alias)
+        new = wanted(goal, urn, old, alias)
         if is_provider(goal.type):
             self._providers[urn] = new
             if alias:
@@ -157,14 +84,14 @@ class Planner:
         """Go on from what an import has found, as if it had always been in the state."""
         goal = registration.goal
         registration.old = found
-        registration.new = _wanted(goal, registration.urn, found, registration.alias)
+        registration.new = wanted(goal, registration.urn, found, registration.alias)
         return self._check_and_diff(registration, recreating=False)
 
     def read(self, goal: Goal, identifier: str) -> list[PlannedStep]:
         """`Resource.get`: somebody else's resource, which this stack only looks at."""
         urn = self._name(goal.parent, goal.type, goal.name)
         old, alias = self._find_old(urn, goal)
-        new = _wanted(goal, urn, old, alias)
+        new = wanted(goal, urn, old, alias)
         new.external, new.id = True, identifier
         self._kept.add(urn)
         if old is not None and not old.external and old.id != identifier:
@@ -398,27 +325,3 @@ class Planner:
     def _ensure(self, resource: Resource) -> None:
         if resource.provider:
             self._registry.ensure(resource.provider, self._run.journal.base)
-
-
-def _wanted(goal: Goal, urn: str, old: Resource | None, alias: str) -> Resource:
-    return Resource(
-        urn=urn,
-        type=goal.type,
-        custom=goal.custom,
-        inputs=goal.inputs,
-        parent=goal.parent,
-        provider=goal.provider,
-        dependencies=goal.dependencies,
-        property_dependencies=goal.property_dependencies,
-        protect=bool(goal.protect),
-        additional_secret_outputs=goal.additional_secret_outputs,
-        aliases=[alias] if alias else [],
-        custom_timeouts=goal.custom_timeouts,
-        import_id=goal.import_id,
-        retain_on_delete=bool(goal.retain_on_delete),
-        deleted_with=goal.deleted_with,
-        created=old.created if old is not None else "",
-        modified=old.modified if old is not None else "",
-        ignore_changes=goal.ignore_changes,
-        replace_on_changes=goal.replace_on_changes,
-    )

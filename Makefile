@@ -50,7 +50,7 @@ imports: install
 	$(BIN)/lint-imports
 
 unit: install
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 docs: install  ## Write the generated documents again
 	$(BIN)/python -m provisioner.cli.reference > docs/commands.md

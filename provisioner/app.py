@@ -51,6 +51,7 @@ class App:
         self.settings = settings
         self._lock = Lock()
         self._clouds: dict[tuple[str, str], Cloud] = {}
+        self._ready: set[str] = set()
 
     @cached_property
     def clock(self) -> Clock:
@@ -119,9 +120,11 @@ class App:
         return RegistryAt(path or self.settings.registry, self.settings.target, self.settings.folder("cache"))
 
     def ready(self, target: Target) -> None:
-        if target.cloud is CloudKind.SANDBOX:
-            self.sandbox.ensure_running()
-            self.sandbox.ensure_zone(target.domain)
+        with self._lock:
+            if target.cloud is CloudKind.SANDBOX and target.name not in self._ready:
+                self.sandbox.ensure_running()
+                self.sandbox.ensure_zone(target.domain)
+                self._ready.add(target.name)
 
     def engine(self, target: Target) -> Engine:
         if target.cloud is CloudKind.SANDBOX:

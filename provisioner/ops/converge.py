@@ -61,9 +61,11 @@ class Converge:
         fields = ctx.payload.get("fields")
         if isinstance(fields, dict):
             self._house.registry(thaw_registry(ctx.payload)).add(ctx.tenant, fields)
-        release = thaw_args(ctx.payload).release
-        self._house.ledger.assign_release(ctx.tenant, release, operation_id=ctx.operation_id)
-        return {"release": release}
+        args = thaw_args(ctx.payload)
+        zones: JsonDict = {"of": [args.target, args.region], "zones": list(args.zones)}
+        self._house.ledger.observe(ctx.tenant, "zones", zones)
+        self._house.ledger.assign_release(ctx.tenant, args.release, operation_id=ctx.operation_id)
+        return {"release": args.release}
 
     def check(self, ctx: StepContext) -> JsonDict:
         """The firewall, under the lease: what was shown before may have changed since."""

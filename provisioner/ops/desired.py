@@ -19,19 +19,13 @@ def stack_args(house: House, registry: RegistryView, tenant: Tenant, release: st
     caller = cloud.caller()
     check_account(tenant.target, caller.account)
     version = registry.release(release)
-    zones = cloud.zones()
-    if len(zones) < 2:
-        raise UsageError(
-            f"region {tenant.region} has {len(zones)} usable availability zone(s); a tenant needs two",
-            hint=f"choose another region of target {tenant.target.name}: {', '.join(tenant.target.regions)}",
-        )
     return StackArgs(
         tenant=tenant.id,
         target=tenant.target.name,
         cloud=tenant.target.cloud,
         account=caller.account,
         region=tenant.region,
-        zones=(zones[0], zones[1]),
+        zones=_zones(house, tenant),
         tier=tenant.tier,
         ring=tenant.ring,
         organization=tenant.organization,
@@ -42,6 +36,25 @@ def stack_args(house: House, registry: RegistryView, tenant: Tenant, release: st
         image_id=house.image(tenant.target, version, tenant.region),
         domain=tenant.target.domain,
     )
+
+
+def _zones(house: House, tenant: Tenant) -> tuple[str, str]:
+    """Two availability zones, chosen once: a zone that AWS opens later must not move a living tenant's subnets.
+
+    A new tenant gets the zones of its neighbours in the region, the first one there the first two that can be used.
+    """
+    for record in sorted(house.records(), key=lambda r: r.id != tenant.id):
+        fact = record.facts.get("zones")
+        if fact and (record.id == tenant.id or fact.value.get("of") == [tenant.target.name, tenant.region]):
+            known: Any = fact.value["zones"]
+            return known[0], known[1]
+    zones = house.cloud(tenant.target, tenant.region).zones()
+    if len(zones) < 2:
+        raise UsageError(
+            f"region {tenant.region} has {len(zones)} usable availability zone(s); a tenant needs two",
+            hint=f"choose another region of target {tenant.target.name}: {', '.join(tenant.target.regions)}",
+        )
+    return zones[0], zones[1]
 
 
 def check_account(target: Target, account: str) -> None:

@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import os
+import time
 from pathlib import Path
 from threading import Condition, RLock, Thread
 from typing import Any
@@ -29,6 +30,9 @@ class NotDurableError(Exception):
     """A change is in memory, but could not be written."""
 
 
+_LONGEST_GATHERING = 0.05
+
+
 class Store:
     """Keeps moto's state durable. All methods may be called from any thread."""
 
@@ -40,6 +44,7 @@ class Store:
         self._tried = 0
         self._failure: tuple[int, str] | None = None
         self._closing = False
+        self._cost = 0.0
         self._thread = Thread(target=self._commit_forever, name="committer", daemon=True)
         self.size = 0
         self.commits = 0
@@ -103,6 +108,11 @@ class Store:
             with self._turn:
                 self._turn.wait_for(lambda: self._closing or self._given > self._tried)
                 closing = self._closing
+            # As PostgreSQL's commit_delay: a write costs the same for one change as for many, so wait about as long as
+            # one takes for others to join it. Nobody waits alone for long: the first writes of a home cost nothing.
+            if not closing:
+                time.sleep(min(self._cost, _LONGEST_GATHERING))
+            begun = time.perf_counter()
             failure = None
             with self._world_lock:
                 upto = self._given
@@ -112,6 +122,7 @@ class Store:
                     failure = f"the state can't be written: {error!r}"
             if failure is None:
                 failure = self._write(payload, sync=closing)
+            self._cost = time.perf_counter() - begun
             with self._turn:
                 self._tried = upto
                 # A later success holds the earlier changes as well: the failure is over for those that still wait.

@@ -1,6 +1,7 @@
 """`plan`, `apply` and `offboard`: who is looked at, who is changed, and that one tenant's failure stays its own."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -192,3 +193,13 @@ def test_a_retired_name_can_be_used_again(house: FakeHouse) -> None:
     record = house.ledger.tenant("acme")
     assert record is not None
     assert record.lifecycle is Lifecycle.ACTIVE
+
+
+def test_a_zone_that_opens_later_moves_nobody(house: FakeHouse) -> None:
+    made(house, "acme")
+    house.fake_cloud.zones = lambda: ("eu-west-1-new", "eu-west-1a")  # type: ignore[method-assign]
+    change(house)
+    intention = planned(house)["acme"]
+    assert intention.payload is not None
+    args: Any = intention.payload["args"]
+    assert list(args["zones"]) == ["eu-west-1a", "eu-west-1b"]

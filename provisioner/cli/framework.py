@@ -45,6 +45,34 @@ _SHARED: dict[str, Any] = {
 }
 
 
+_SELECTING: dict[str, Any] = {
+    "tenant": Annotated[list[str] | None, typer.Option("--tenant", help="Select by id.", show_default=False)],
+    "ring": Annotated[list[int] | None, typer.Option("--ring", help="Select by ring, 0 to 3.", show_default=False)],
+    "tier": Annotated[list[str] | None, typer.Option("--tier", help="Select by tier.", show_default=False)],
+    "region": Annotated[list[str] | None, typer.Option("--region", help="Select by region.", show_default=False)],
+    "organization": Annotated[
+        list[str] | None, typer.Option("--organization", help="Select by organization.", show_default=False)
+    ],
+    "label": Annotated[
+        list[str] | None, typer.Option("--label", help="Select by label: key or key=value.", show_default=False)
+    ],
+    "every": Annotated[bool, typer.Option("--all", help="Select all tenants.")],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Words that select tenants, the same for every command. None where one was not given."""
+
+    tenant: list[str] | None = None
+    ring: list[int] | None = None
+    tier: list[str] | None = None
+    region: list[str] | None = None
+    organization: list[str] | None = None
+    label: list[str] | None = None
+    every: bool = False
+
+
 @dataclass(slots=True)
 class Shared:
     """Values of the shared options; None where one was not given."""
@@ -87,31 +115,43 @@ class Session:
         return self.settings.folder("log")
 
 
-def command(group: typer.Typer, name: str, **extra: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Register a function `(session, ...) -> result` as a command of `group`."""
+def command(
+    group: typer.Typer, name: str, *, selecting: bool = False, **extra: Any
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a function `(session, ...) -> result` as a command of `group`.
+
+    With `selecting` it takes the words that select tenants too, and gets them as its argument `selection`.
+    """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
-        shared = [
-            inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=a) for n, a in _SHARED.items()
+        parameters = [
+            inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context),
+            *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own if p.name != "selection"),
+            *(_added(n, a, False if n == "every" else None) for n, a in _SELECTING.items() if selecting),
+            *(_added(n, a, None) for n, a in _SHARED.items()),
         ]
-        context = inspect.Parameter("ctx", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
-        keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
 
         @wraps(function)
         def run(ctx: typer.Context, **words: Any) -> None:
             after = Shared(**{n: words.pop(n) for n in _SHARED})
             before = ctx.find_root().obj
+            if selecting:
+                words["selection"] = Selection(**{n: words.pop(n) for n in _SELECTING})
             session = Session(after.over(before if isinstance(before, Shared) else Shared()))
             with boundary(session.log_folder):
                 _finish(session, function(session, **words))
 
-        run.__signature__ = inspect.Signature([context, *keyword, *shared])  # type: ignore[attr-defined]
-        run.__annotations__ = {p.name: p.annotation for p in [context, *keyword, *shared]}
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
         group.command(name, **extra)(run)
         return function
 
     return register
+
+
+def _added(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
 def _finish(session: Session, result: Any) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from provisioner.cli.framework import Session
+from provisioner.cli.framework import Selection, Session
 from provisioner.cli.results import TenantList
 from provisioner.model.errors import UsageError
 from provisioner.model.selector import Selector, select
@@ -26,40 +26,18 @@ class Chosen:
         return plan(self.house, self.registry, self.tenants, refresh=refresh, parallel=parallel)
 
 
-def chosen(
-    session: Session,
-    ids: Sequence[str] | None,
-    tenant: Sequence[str] | None,
-    ring: Sequence[int] | None,
-    tier: Sequence[str] | None,
-    region: Sequence[str] | None,
-    organization: Sequence[str] | None,
-    label: Sequence[str] | None,
-    every: bool,
-) -> Chosen:
+def chosen(session: Session, selection: Selection, ids: Sequence[str] | None) -> Chosen:
     """The tenants that the words select. Raises UsageError where no word selects anything: all must be said."""
-    words = _selector([*(ids or ()), *(tenant or ())], ring, tier, region, organization, label, every)
+    words = _selector(selection, ids or ())
     if not words.narrows and not words.all:
         raise UsageError("no tenant was selected", hint="name tenants, or use --ring, --tier, --label ... or --all")
     registry = session.app.registry().load()
     return Chosen(session.app, registry, select(registry.tenants(), words))
 
 
-def listed(
-    session: Session,
-    tenant: Sequence[str] | None,
-    ring: Sequence[int] | None,
-    tier: Sequence[str] | None,
-    region: Sequence[str] | None,
-    organization: Sequence[str] | None,
-    label: Sequence[str] | None,
-    every: bool,
-    *,
-    wide: bool = False,
-    probe: bool = False,
-) -> TenantList:
+def listed(session: Session, selection: Selection, *, wide: bool = False, probe: bool = False) -> TenantList:
     """Views of the selected tenants; without words of all, and of those that only the ledger knows."""
-    words = _selector(tenant or (), ring, tier, region, organization, label, every)
+    words = _selector(selection)
     house = session.app
     registry = house.registry().load()
     everyone = registry.tenants()
@@ -71,21 +49,13 @@ def listed(
     return TenantList(rows if words.narrows else rows + views.orphans(house, registry), wide=wide)
 
 
-def _selector(
-    tenants: Sequence[str],
-    ring: Sequence[int] | None,
-    tier: Sequence[str] | None,
-    region: Sequence[str] | None,
-    organization: Sequence[str] | None,
-    label: Sequence[str] | None,
-    every: bool,
-) -> Selector:
+def _selector(selection: Selection, ids: Sequence[str] = ()) -> Selector:
     return Selector(
-        tenants=tuple(tenants),
-        rings=tuple(ring or ()),
-        tiers=tuple(tier or ()),
-        regions=tuple(region or ()),
-        organizations=tuple(organization or ()),
-        labels=tuple(label or ()),
-        all=every,
+        tenants=(*ids, *(selection.tenant or ())),
+        rings=tuple(selection.ring or ()),
+        tiers=tuple(selection.tier or ()),
+        regions=tuple(selection.region or ()),
+        organizations=tuple(selection.organization or ()),
+        labels=tuple(selection.label or ()),
+        all=selection.every,
     )

@@ -5,21 +5,10 @@ from typing import Annotated
 import typer
 
 from provisioner.cli.ask import type_again
-from provisioner.cli.framework import Session, command
+from provisioner.cli.framework import Selection, Session, command
 from provisioner.model.errors import UsageError
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[TENANT]...", help="Ids of tenants.", show_default=False)]
-TenantOption = Annotated[list[str] | None, typer.Option("--tenant", help="Select by id.", show_default=False)]
-RingOption = Annotated[list[int] | None, typer.Option("--ring", help="Select by ring, 0 to 3.", show_default=False)]
-TierOption = Annotated[list[str] | None, typer.Option("--tier", help="Select by tier.", show_default=False)]
-RegionOption = Annotated[list[str] | None, typer.Option("--region", help="Select by region.", show_default=False)]
-OrganizationOption = Annotated[
-    list[str] | None, typer.Option("--organization", help="Select by organization.", show_default=False)
-]
-LabelOption = Annotated[
-    list[str] | None, typer.Option("--label", help="Select by label: key or key=value.", show_default=False)
-]
-AllOption = Annotated[bool, typer.Option("--all", help="Select all tenants.")]
 ParallelOption = Annotated[int, typer.Option("--parallel", min=1, max=64, help="Tenants at once.")]
 RefreshOption = Annotated[bool, typer.Option("--refresh", help="Look at the cloud even where nothing was changed.")]
 
@@ -27,11 +16,11 @@ RefreshOption = Annotated[bool, typer.Option("--refresh", help="Look at the clou
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
     command(app, "new-tenant")(new_tenant)
-    command(app, "plan")(plan)
-    command(app, "apply")(apply)
-    command(app, "list")(list_)
+    command(app, "plan", selecting=True)(plan)
+    command(app, "apply", selecting=True)(apply)
+    command(app, "list", selecting=True)(list_)
     command(app, "show")(show)
-    command(app, "status")(status)
+    command(app, "status", selecting=True)(status)
     command(app, "offboard")(offboard)
 
 
@@ -63,14 +52,8 @@ def new_tenant(
 
 def plan(
     session: Session,
+    selection: Selection,
     ids: Ids = None,
-    tenant: TenantOption = None,
-    ring: RingOption = None,
-    tier: TierOption = None,
-    region: RegionOption = None,
-    organization: OrganizationOption = None,
-    label: LabelOption = None,
-    every: AllOption = False,
     refresh: RefreshOption = False,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit 7 where changes are pending.")
@@ -81,20 +64,14 @@ def plan(
     from provisioner.cli.results import Intentions
     from provisioner.cli.selection import chosen
 
-    picked = chosen(session, ids, tenant, ring, tier, region, organization, label, every)
+    picked = chosen(session, selection, ids)
     return Intentions(picked.plan(refresh=refresh, parallel=parallel), detailed=detailed_exitcode)
 
 
 def apply(
     session: Session,
+    selection: Selection,
     ids: Ids = None,
-    tenant: TenantOption = None,
-    ring: RingOption = None,
-    tier: TierOption = None,
-    region: RegionOption = None,
-    organization: OrganizationOption = None,
-    label: LabelOption = None,
-    every: AllOption = False,
     refresh: RefreshOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="The same as `plan`.")] = False,
     parallel: ParallelOption = 8,
@@ -104,7 +81,7 @@ def apply(
     from provisioner.cli.running import apply_all
     from provisioner.cli.selection import chosen
 
-    picked = chosen(session, ids, tenant, ring, tier, region, organization, label, every)
+    picked = chosen(session, selection, ids)
     intentions = picked.plan(refresh=refresh, parallel=parallel)
     if dry_run:
         return Intentions(intentions)
@@ -113,18 +90,12 @@ def apply(
 
 def list_(
     session: Session,
-    tenant: TenantOption = None,
-    ring: RingOption = None,
-    tier: TierOption = None,
-    region: RegionOption = None,
-    organization: OrganizationOption = None,
-    label: LabelOption = None,
-    every: AllOption = False,
+    selection: Selection,
 ) -> object:
     """List tenants, from the registry and the ledger alone."""
     from provisioner.cli.selection import listed
 
-    return listed(session, tenant, ring, tier, region, organization, label, every)
+    return listed(session, selection)
 
 
 def show(
@@ -140,19 +111,13 @@ def show(
 
 def status(
     session: Session,
-    tenant: TenantOption = None,
-    ring: RingOption = None,
-    tier: TierOption = None,
-    region: RegionOption = None,
-    organization: OrganizationOption = None,
-    label: LabelOption = None,
-    every: AllOption = False,
+    selection: Selection,
     probe: Annotated[bool, typer.Option("--probe", help="Ask each product how it is now.")] = False,
 ) -> object:
     """Show the fleet's state, health and releases, with the age of what is known."""
     from provisioner.cli.selection import listed
 
-    return listed(session, tenant, ring, tier, region, organization, label, every, wide=True, probe=probe)
+    return listed(session, selection, wide=True, probe=probe)
 
 
 def offboard(

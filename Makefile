@@ -2,7 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := PROVISION_HOME=$(CURDIR)/.demo/home PROVISION_REGISTRY=$(CURDIR)/.demo/tenants.yaml $(BIN)/provision
-WORKERS ?= 2
+# More workers than cores: many tests wait for a database, a machine or a command to come up.
+WORKERS ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo demo-clean test lint types imports unit docs lock bench
@@ -50,7 +51,7 @@ imports: install
 	$(BIN)/lint-imports
 
 unit: install
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --durations 15
 
 docs: install  ## Write the generated documents again
 	$(BIN)/python -m provisioner.cli.reference > docs/commands.md

@@ -21,7 +21,8 @@ def values(installation: Installation) -> dict[str, str]:
         if (installation.home / "passphrase").exists()
         else {}
     )
-    for secret in manager.list_secrets()["SecretList"]:
+    filled = (s for s in manager.list_secrets()["SecretList"] if s.get("SecretVersionsToStages"))
+    for secret in filled:  # a tenant that failed before its bootstrap has an empty one
         value = json.loads(manager.get_secret_value(SecretId=secret["ARN"])["SecretString"])
         found[secret["Name"]] = value["password"]
     return found

@@ -13,7 +13,7 @@ from tests.installation import Installation
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_killed_at_a_random_time(installation: Installation, seed: int) -> None:
     tenant = f"random-{seed}"
     process = installation.start("new-tenant", tenant, "--tier", "trial")

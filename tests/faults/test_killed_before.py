@@ -1,4 +1,4 @@
-"""`new-tenant` killed with -9 before a step acts, its intent recorded: the same command again converges."""
+"""One `new-tenant` killed again and again, each time one step further: before the step acts, its intent recorded."""
 
 import signal
 
@@ -10,9 +10,14 @@ from tests.installation import Installation
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults]
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_killed(installation: Installation, step: str) -> None:
-    tenant = f"before-{step}"
-    killed = installation.run("new-tenant", tenant, "--tier", "trial", PROVISION_FAILPOINT=f"{step}:before:kill")
-    assert killed.code == -signal.SIGKILL, killed.stderr
-    converges(installation, tenant)
+def test_killed_before_every_step_in_turn(installation: Installation) -> None:
+    for step in STEPS:
+        killed = installation.run("new-tenant", "stubborn", "--tier", "trial", PROVISION_FAILPOINT=f"{step}:before")
+        assert killed.code == -signal.SIGKILL, (step, killed.stderr)
+    [operation] = installation.ok("operations", "list", "--tenant", "stubborn", "-o", "json").json
+    steps = installation.ok("operations", "show", operation["id"], "-o", "json").json["steps"]
+    assert [(s["name"], s["status"]) for s in steps] == [
+        *((name, "done") for name in STEPS[:-1]),
+        (STEPS[-1], "started"),
+    ], "each run went on where the one before had stopped"
+    converges(installation, "stubborn")

@@ -9,7 +9,7 @@ from tests.installation import Installation
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults]
 
 
-@pytest.mark.parametrize("point", ["unprotect:after", "destroy:after", "sweep:after", "retire:after"])
+@pytest.mark.parametrize("point", ["destroy:before", "destroy:after", "retire:after"])
 def test_killed_at_a_step(installation: Installation, point: str) -> None:
     tenant = "o-" + point.replace(":", "-")
     words = ("offboard", tenant, "--discard-data", "--confirm", tenant)

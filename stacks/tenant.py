@@ -1,6 +1,7 @@
 """The Pulumi program of a tenant: everything that one customer's instance is made of."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pulumi
 import pulumi_aws as aws
@@ -9,7 +10,7 @@ from provisioner.model.stack import StackArgs
 from stacks.access import PRODUCT_PORT, Access, AccessArgs
 from stacks.database import DATABASE_NAME, DATABASE_USER, Database, DatabaseArgs
 from stacks.files import Files, FilesArgs
-from stacks.front import AddressArgs, AddressFront, BalancerArgs, BalancerFront
+from stacks.front import AddressArgs, AddressFront
 from stacks.machine import Machine, MachineArgs
 from stacks.network import Network, NetworkArgs
 from stacks.role import MachineRole, MachineRoleArgs
@@ -17,6 +18,9 @@ from stacks.scope import Scope
 from stacks.secrets import Secrets, SecretsArgs
 from stacks.version import program_version
 from stacks.watch import Watch, WatchArgs
+
+if TYPE_CHECKING:
+    from stacks.balancer import BalancerFront
 
 PROGRAM_VERSION = program_version()
 # Where the image keeps RDS's certificate authorities (docs/product-contract.md).
@@ -29,16 +33,15 @@ def program(args: StackArgs) -> Callable[[], None]:
 
 
 def warm() -> None:
-    """Load every module of pulumi_aws that the program uses. Call it once in the main thread, before any threads:
-    the SDK's lazy modules are not safe to load from several (`_LazyModule` has no lock)."""
+    """Load the modules of pulumi_aws that every tenant's program uses (`balancer.py` sees to its own). Call it once in
+    the main thread, before any threads: the SDK's lazy modules are not safe to load from several (`_LazyModule` has
+    no lock)."""
     _ = (
         aws.Provider,
-        aws.acm.Certificate,
         aws.cloudwatch.LogGroup,
         aws.ec2.Instance,
         aws.iam.Role,
         aws.kms.Key,
-        aws.lb.LoadBalancer,
         aws.rds.Instance,
         aws.route53.Record,
         aws.s3.Bucket,
@@ -153,13 +156,15 @@ class _Tenant:
             self._opts,
         )
 
-    def _front(self, network: Network, access: Access, machine: Machine) -> AddressFront | BalancerFront:
+    def _front(self, network: Network, access: Access, machine: Machine) -> "AddressFront | BalancerFront":
         if access.balancer_group_id is None:
             return AddressFront(
                 "front",
                 AddressArgs(self._scope, self._zone_id, machine.machine_id, network.ways_out),
                 self._opts,
             )
+        from stacks.balancer import BalancerArgs, BalancerFront
+
         return BalancerFront(
             "front",
             BalancerArgs(
@@ -175,10 +180,10 @@ class _Tenant:
         )
 
     def _watch(
-        self, secrets: Secrets, machine: Machine, database: Database, front: AddressFront | BalancerFront
+        self, secrets: Secrets, machine: Machine, database: Database, front: "AddressFront | BalancerFront"
     ) -> None:
         balancer = None
-        if isinstance(front, BalancerFront):
+        if not isinstance(front, AddressFront):
             balancer = {"LoadBalancer": front.balancer_suffix, "TargetGroup": front.group_suffix}
         Watch(
             "watch",

@@ -48,7 +48,13 @@ class Attempt:
         """What a step and the hooks are given."""
         operation = self.operation
         return StepContext(
-            operation.id, operation.tenant, operation.payload, dict(self.results), self.progress, self.cancel
+            operation.id,
+            operation.tenant,
+            operation.payload,
+            dict(self.results),
+            self.progress,
+            self.cancel,
+            lambda: self.ledger.check_fence(operation.tenant, self.lease.token),
         )
 
     def lose(self, error: LeaseLostError) -> None:

@@ -7,7 +7,7 @@ from threading import Event as Flag
 from typing import Protocol
 
 from provisioner.model.change import Event, Plan, RunResult
-from provisioner.model.cloud import Caller, CommandResult, Database, Health, Machine
+from provisioner.model.cloud import Caller, CommandResult, Database, Health, Machine, Quotas
 from provisioner.model.json import Json, JsonDict
 from provisioner.model.ledger import (
     Fact,
@@ -37,7 +37,8 @@ class Stack:
 @dataclass(frozen=True, slots=True)
 class RunOptions:
     """`parallel`: steps at once; `cancel`: when set, no new step starts and CancelledError is raised at the end;
-    `deadline`: seconds for the whole run, None for no limit (TimedOutError)."""
+    `deadline`: seconds for the whole run, None for no limit (TimedOutError); `guard`: raises LeaseLostError unless the
+    caller holds the tenant's lease: without one, an engine never takes over what a dead process left locked."""
 
     parallel: int = 8
     continue_on_error: bool = False
@@ -45,6 +46,7 @@ class RunOptions:
     progress: Progress | None = None
     cancel: Flag | None = None
     deadline: float | None = None
+    guard: Callable[[], None] | None = None
 
 
 class Engine(Protocol):
@@ -206,6 +208,22 @@ class Cloud(Protocol):
     def leftovers(self, tenant: str) -> list[str]:
         """ARNs of what is still tagged with the tenant (keys that wait for their deletion are not counted)."""
 
+    def find(self, type_: str, name: str, inputs: JsonDict, tags: Mapping[str, str]) -> str | None:
+        """The Pulumi id of a resource whose creation was begun and whose reply is lost; None where the cloud doesn't
+        have it. `type_` is Pulumi's token, `name` the logical name, `inputs` its inputs (secrets left out), `tags` what
+        every resource of the stack is tagged with. Looks by tag, by fixed name, or by what it connects. Raises
+        UnsupportedError for a type that can't be looked up, ProvisionError where more than one is found."""
+
+    def quotas(self) -> Quotas:
+        """What is left of the account's limits in this region. Raises UnsupportedError where the cloud has none."""
+
+    def denied(self, actions: Sequence[str]) -> list[str]:
+        """Which of these IAM actions the caller may not do, by IAM's own simulation. Raises ProvisionError where it
+        can't be told (the caller may not simulate)."""
+
+    def clock_skew(self) -> timedelta:
+        """The cloud's clock minus ours. AWS refuses requests that are off by more than 5 minutes."""
+
 
 class Prober(Protocol):
     """Asks a product how it is."""
@@ -216,7 +234,8 @@ class Prober(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StepContext:
-    """What a step of an operation is given. `results`: what the steps before it returned, by name."""
+    """What a step of an operation is given. `results`: what the steps before it returned, by name; `guard`: raises
+    LeaseLostError unless the operation still holds the tenant's lease."""
 
     operation_id: str
     tenant: str
@@ -224,6 +243,7 @@ class StepContext:
     results: Mapping[str, JsonDict]
     progress: Progress
     cancel: Flag
+    guard: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,7 +215,7 @@ class InLine:
         definition = self._definitions[kind]
         results: dict[str, JsonDict] = {s.name: s.result for s in operation.steps if s.status is StepStatus.DONE}
         context: Callable[[], StepContext] = lambda: StepContext(  # noqa: E731
-            operation_id, tenant, payload, dict(results), progress, Flag()
+            operation_id, tenant, payload, dict(results), progress, Flag(), lambda: None
         )
         if definition.started:
             definition.started(context())

@@ -1,0 +1,1 @@
+"""The `Engine` port over Pulumi's own CLI, by the Automation API."""

@@ -10,6 +10,8 @@ from provisioner.engines.embedded.values import Props
 from provisioner.model.errors import EngineError, UnsupportedError
 
 STACK_TYPE: Final = "pulumi:pulumi:Stack"
+GUARDS = ("deletionProtection", "disableApiTermination")
+"""Outputs by which the cloud itself refuses a deletion."""
 _PROVIDERS: Final = "pulumi:providers:"
 
 
@@ -121,7 +123,7 @@ class Resource:
     @property
     def guarded(self) -> bool:
         """Whether `protect` or the cloud's own flag holds in this state."""
-        return self.protect or any(self.outputs.get(k) is True for k in ("deletionProtection", "disableApiTermination"))
+        return self.protect or any(self.outputs.get(k) is True for k in GUARDS)
 
     def requires(self, *, parent: bool = True, provider: bool = True) -> Iterator[str]:
         """URNs that this one depends on, with repetitions."""

@@ -1,0 +1,150 @@
+"""From the engine's event stream to steps, failures and progress."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from provisioner.engines.embedded.state import GUARDS, STACK_TYPE, name_of, type_of
+from provisioner.model.change import Event, EventKind, PropertyChange, Step, StepOp
+from provisioner.model.json import Json
+
+_SIGNATURE = "4dabf18193072939515e22adb298388d"
+# Ops that the plan's words have no name for: an import or a read in place of another resource is one, and leaving the
+# state without touching the cloud is no step.
+_OPS = {
+    "import-replacement": StepOp.IMPORT,
+    "read-replacement": StepOp.READ,
+    "discard": None,
+    "discard-replaced": None,
+    "remove-pending-replace": None,
+}
+_QUIET = (StepOp.SAME, StepOp.REPLACE, StepOp.REFRESH)
+
+
+@dataclass(slots=True)
+class Failure:
+    """A resource that failed, or ("" as urn) the program or the engine itself."""
+
+    urn: str
+    message: str = ""
+    op: str = ""
+
+    def __str__(self) -> str:
+        message = self.message.strip() or "it failed without a message"
+        if not self.urn:
+            return message
+        return f"{type_of(self.urn)} {name_of(self.urn)}: {self.op or 'a step'} failed: {message}"
+
+
+@dataclass(slots=True)
+class Recorder:
+    """Listens to one run. Called from the event server's threads, one event at a time; never raises for an event of
+    a kind that it doesn't know."""
+
+    verb: str
+    stack: str
+    progress: Callable[[Event], None] | None
+    steps: list[Step] = field(default_factory=list)
+    outputs: dict[str, Json] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    _begun: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def __call__(self, event: Any) -> None:
+        """Take one event."""
+        if event.resource_pre_event is not None:
+            self._before(event.resource_pre_event.metadata)
+        elif event.res_outputs_event is not None:
+            self._after(event.res_outputs_event.metadata)
+        elif event.res_op_failed_event is not None:
+            self._failed(event.res_op_failed_event.metadata)
+        elif event.diagnostic_event is not None:
+            self._said(event.diagnostic_event)
+
+    def _before(self, meta: Any) -> None:
+        op = self._op(meta)
+        if op is None:
+            return
+        self._begun[meta.urn, meta.op] = time.monotonic()
+        if self.verb == "preview":
+            self._add(op, meta)
+        elif op not in _QUIET:
+            self._tell(EventKind.RESOURCE_STARTED, meta, op)
+
+    def _after(self, meta: Any) -> None:
+        op = self._op(meta)
+        if op is None or self.verb == "preview":
+            return
+        if meta.type == STACK_TYPE and meta.new is not None:
+            self.outputs = {k: v for k, v in (meta.new.outputs or {}).items() if not _secret(v)}
+        self._add(op, meta)
+        if op not in _QUIET:
+            began = self._begun.get((meta.urn, meta.op))
+            self._tell(EventKind.RESOURCE_DONE, meta, op, seconds=None if began is None else time.monotonic() - began)
+
+    def _failed(self, meta: Any) -> None:
+        failure = self.failures.setdefault(meta.urn, Failure(meta.urn))
+        failure.op = _word(meta.op)
+        self._tell(EventKind.RESOURCE_FAILED, meta, _OPS.get(failure.op) or failure.op, message=failure.message or None)
+
+    def _said(self, said: Any) -> None:
+        if said.ephemeral or said.severity not in ("error", "warning"):
+            return
+        text = " ".join(line.strip() for line in said.message.splitlines() if line.strip())
+        if said.severity == "warning":
+            self.warnings.append(text)
+            if self.progress is not None:
+                self.progress(Event(EventKind.MESSAGE, self.stack, name_of(said.urn) if said.urn else "", message=text))
+            return
+        failure = self.failures.setdefault(said.urn or "", Failure(said.urn or ""))
+        if text not in failure.message:
+            failure.message = f"{failure.message}; {text}" if failure.message else text
+
+    def _op(self, meta: Any) -> StepOp | None:
+        """What the step is called here; None for one that isn't of this run: an `up` that refreshes first reports
+        that too, and it isn't part of the plan."""
+        word = _word(meta.op)
+        if word == "refresh" and self.verb != "refresh":
+            return None
+        if self.verb == "refresh" and word == "update":
+            return StepOp.REFRESH
+        return _OPS[word] if word in _OPS else StepOp(word)
+
+    def _add(self, op: StepOp, meta: Any) -> None:
+        old = meta.old
+        self.steps.append(
+            Step(
+                op=op,
+                urn=meta.urn,
+                type=meta.type,
+                name=name_of(meta.urn),
+                id=(old.id if old is not None else "") or (meta.new.id if meta.new is not None else "") or None,
+                changes=_changes(meta),
+                protected=old is not None and _guarded(old),
+            )
+        )
+
+    def _tell(self, kind: EventKind, meta: Any, op: str, **more: Any) -> None:
+        if self.progress is not None:
+            self.progress(Event(kind, self.stack, name_of(meta.urn), str(op), meta.type, **more))
+
+
+def _word(op: Any) -> str:
+    return str(getattr(op, "value", op))
+
+
+def _changes(meta: Any) -> tuple[PropertyChange, ...]:
+    if meta.detailed_diff:
+        found = {path: str(getattr(d.diff_kind, "value", d.diff_kind)) for path, d in meta.detailed_diff.items()}
+        return tuple(PropertyChange(path, kind.endswith("replace")) for path, kind in sorted(found.items()))
+    replacing = set(meta.keys or ())
+    return tuple(PropertyChange(key, key in replacing) for key in sorted({*(meta.diffs or ()), *replacing}))
+
+
+def _guarded(old: Any) -> bool:
+    return bool(old.protect) or any((old.outputs or {}).get(key) is True for key in GUARDS)
+
+
+def _secret(value: Any) -> bool:
+    return isinstance(value, dict) and _SIGNATURE in value

@@ -60,6 +60,7 @@ class Command(PulumiCommand):
             encoding="utf-8",
             errors="replace",
             start_new_session=True,
+            umask=0o077,
         ) as process:
             noted = child.record(Path(cwd, note), process.pid) if note else None
             assert process.stdout is not None  # noqa: S101 - it is a pipe

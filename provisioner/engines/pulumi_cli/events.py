@@ -50,6 +50,7 @@ class Recorder:
     failures: dict[str, Failure] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     _begun: dict[tuple[str, str], float] = field(default_factory=dict)
+    _open: dict[str, Any] = field(default_factory=dict)
 
     def __call__(self, event: Any) -> None:
         """Take one event."""
@@ -67,12 +68,20 @@ class Recorder:
         if op is None:
             return
         self._begun[meta.urn, meta.op] = time.monotonic()
+        if meta.logical and not meta.provider and meta.type != STACK_TYPE:
+            self._open[meta.urn] = meta
         if self.verb == "preview":
             self._add(op, meta)
         elif op not in _QUIET:
             self._tell(EventKind.RESOURCE_STARTED, meta, op)
 
+    def finish(self) -> None:
+        """The run is over. A component that never registered its outputs has no other end than this."""
+        for meta in list(self._open.values()):
+            self._after(meta)
+
     def _after(self, meta: Any) -> None:
+        self._open.pop(meta.urn, None)
         op = self._op(meta)
         if op is None or self.verb == "preview":
             return
@@ -91,7 +100,7 @@ class Recorder:
     def _said(self, said: Any) -> None:
         if said.ephemeral or said.severity not in ("error", "warning"):
             return
-        text = " ".join(line.strip() for line in said.message.splitlines() if line.strip())
+        text = _words(said.message)
         if said.severity == "warning":
             self.warnings.append(text)
             if self.progress is not None:
@@ -128,6 +137,14 @@ class Recorder:
     def _tell(self, kind: EventKind, meta: Any, op: str, **more: Any) -> None:
         if self.progress is not None:
             self.progress(Event(kind, self.stack, name_of(meta.urn), str(op), meta.type, **more))
+
+
+def _words(message: str) -> str:
+    """What was said, on one line. Of a program's traceback the last line says it, and the log of `provision` has it."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    if any(line.startswith("Traceback (most recent call last)") for line in lines):
+        return f"the program failed: {lines[-1]}"
+    return " ".join(lines)
 
 
 def _word(op: Any) -> str:

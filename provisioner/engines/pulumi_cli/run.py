@@ -43,6 +43,7 @@ class Outcome:
 def run(job: Job, progress: Callable[[Event], None] | None) -> Outcome:
     """Run it to its end. Never raises for what the CLI or the program does: the outcome says it."""
     from pulumi.automation import LocalWorkspace, Stack
+    from pulumi.automation._stack import StackInitMode
 
     from provisioner.engines.pulumi_cli.command import Command, EndedBadlyError
     from provisioner.engines.pulumi_cli.events import Recorder
@@ -68,7 +69,7 @@ def run(job: Job, progress: Callable[[Event], None] | None) -> Outcome:
         secrets_provider=job.secrets,
         pulumi_command=Command(job.cli),
     )
-    stack = Quick.select(job.stack, workspace)
+    stack = Quick(job.stack, workspace, StackInitMode.SELECT)
     words: dict[str, Any] = {
         "parallel": job.parallel,
         "color": "never",
@@ -84,5 +85,6 @@ def run(job: Job, progress: Callable[[Event], None] | None) -> Outcome:
         getattr(stack, job.verb)(**words)
     except EndedBadlyError as error:
         code, said = error.code, error.words
+    recorder.finish()
     failures = tuple(str(f) for f in recorder.failures.values()) if code else ()
     return Outcome(tuple(recorder.steps), recorder.outputs, failures, code, said)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from provisioner.model.clock import Clock, SystemClock
 from provisioner.model.errors import UnsupportedError, UsageError
+from provisioner.model.json import JsonDict
 from provisioner.model.ledger import TenantRecord
 from provisioner.model.ports import Cloud, Engine, Ledger, Operations, Prober, Stack
 from provisioner.model.stack import PROJECT, StackArgs
@@ -16,6 +17,7 @@ from provisioner.model.tenant import CloudKind, Release, Target
 from provisioner.settings import Settings, private
 
 if TYPE_CHECKING:
+    from provisioner.engines.pulumi_cli.engine import Backend
     from provisioner.registry import Registry
     from provisioner.sandbox.client import SandboxClient
 
@@ -51,6 +53,7 @@ class App:
         self.settings = settings
         self._lock = Lock()
         self._clouds: dict[tuple[str, str], Cloud] = {}
+        self._engines: dict[Target, Engine] = {}
         self._ready: set[str] = set()
 
     @cached_property
@@ -104,18 +107,6 @@ class App:
 
         return SandboxClient(self.settings.folder() / "sandbox")
 
-    @cached_property
-    def _embedded(self) -> Engine:
-        from provisioner.engines.embedded.engine import EmbeddedEngine
-        from stacks.tenant import warm
-
-        return EmbeddedEngine(
-            state_dir=self.settings.folder("state"),
-            passphrase=self._passphrase,
-            provider_address=lambda _: f"127.0.0.1:{self.sandbox.ensure_running().provider_port}",
-            warm=warm,
-        )
-
     def registry(self, path: Path | None = None) -> RegistryAt:
         return RegistryAt(path or self.settings.registry, self.settings.target, self.settings.folder("cache"))
 
@@ -127,13 +118,10 @@ class App:
                 self._ready.add(target.name)
 
     def engine(self, target: Target) -> Engine:
-        if target.cloud is CloudKind.SANDBOX:
-            with self._lock:
-                return self._embedded
-        raise UnsupportedError(
-            f"target {target.name} is on AWS, and this version has no engine for AWS yet",
-            hint="choose a sandbox target with --target, or see docs/limits.md",
-        )
+        with self._lock:
+            if target not in self._engines:
+                self._engines[target] = self._make_engine(target)
+            return self._engines[target]
 
     def cloud(self, target: Target, region: str) -> Cloud:
         with self._lock:
@@ -161,6 +149,68 @@ class App:
         from stacks.tenant import program
 
         return Stack(PROJECT, args.tenant, program(args))
+
+    def _make_engine(self, target: Target) -> Engine:
+        from provisioner.engines.pulumi_cli.engine import Backend
+
+        if target.cloud is CloudKind.AWS:
+            if self.settings.engine == "embedded":
+                raise UnsupportedError(
+                    f"the embedded engine serves the sandbox only, and target {target.name} is on AWS",
+                    hint="leave --engine (and PROVISION_ENGINE) away: the Pulumi CLI serves it",
+                )
+            if target.state is None or target.secrets is None:
+                raise UsageError(f"target {target.name} has no state or secrets", hint="provision registry validate")
+            # Plugins come with `provision setup`: a run must not wait for a download that fails.
+            environ = {"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true"}
+            return self._pulumi(target, Backend(target.state, target.secrets, lambda: environ, patience=20.0))
+        if self.settings.engine == "pulumi":
+            return self._pulumi(target, Backend(f"file://{self._state()}", "passphrase", self._attached, patience=3.0))
+        return self._embedded()
+
+    def _embedded(self) -> Engine:
+        from provisioner.engines.embedded.engine import EmbeddedEngine
+        from stacks.tenant import warm
+
+        return EmbeddedEngine(
+            state_dir=self.settings.folder("state"),
+            passphrase=self._passphrase,
+            provider_address=lambda _: f"127.0.0.1:{self.sandbox.ensure_running().provider_port}",
+            warm=warm,
+        )
+
+    def _pulumi(self, target: Target, backend: "Backend") -> Engine:
+        from provisioner.engines.pulumi_cli.cli import find
+        from provisioner.engines.pulumi_cli.engine import PulumiCliEngine
+        from stacks.tenant import warm
+
+        def lookup(stack: Stack, region: str, type_: str, name: str, inputs: JsonDict) -> str | None:
+            tags = {"provision:stack": f"{stack.project}/{stack.name}"}
+            return self.cloud(target, region).find(type_, name, inputs, tags)
+
+        root = self.settings.folder("pulumi", target.name)
+        return PulumiCliEngine(root, lambda: find(self.settings.home), backend, lookup, warm)
+
+    def _state(self) -> Path:
+        """The embedded engine's state, which is Pulumi's own kind: the two hand stacks to each other."""
+        folder = self.settings.folder("state")
+        meta = self.settings.folder("state", ".pulumi") / "meta.yaml"
+        if not meta.exists():
+            # Without it the CLI takes a folder with stacks for one of before projects.
+            meta.write_text("version: 1\n")
+        return folder
+
+    def _attached(self) -> Mapping[str, str]:
+        """The sandbox's provider stands where the plugin would; its configuration is kept for each connection, so that
+        all stacks share one port."""
+        self._passphrase()
+        return {
+            "PULUMI_DEBUG_PROVIDERS": f"aws:{self.sandbox.ensure_running().provider_port}",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "PULUMI_CONFIG_PASSPHRASE_FILE": str(self.settings.home / "passphrase"),
+            "PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
+            "PULUMI_HOME": str(self.settings.folder("pulumi", "home")),
+        }
 
     def _make_cloud(self, target: Target, region: str) -> Cloud:
         from provisioner.cloud.aws import AwsCloud

@@ -5,28 +5,41 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from provisioner.model.errors import UsageError
+
+ENGINES = ("embedded", "pulumi")
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Settings of one command. `home` holds all local state; `target` overrides the registry's default; `ledger` is
-    a URL (None: SQLite in the home)."""
+    a URL (None: SQLite in the home); `engine`: "embedded" or "pulumi" (None: what fits the target)."""
 
     home: Path
     registry: Path
     target: str | None = None
     ledger: str | None = None
+    engine: str | None = None
 
     @staticmethod
     def read(
-        *, registry: Path | None = None, target: str | None = None, environ: Mapping[str, str] = os.environ
+        *,
+        registry: Path | None = None,
+        target: str | None = None,
+        engine: str | None = None,
+        environ: Mapping[str, str] = os.environ,
     ) -> "Settings":
-        """From flags and the environment (PROVISION_HOME, _REGISTRY, _TARGET, _LEDGER)."""
+        """From flags and the environment (PROVISION_HOME, _REGISTRY, _TARGET, _LEDGER, _ENGINE)."""
         home = environ.get("PROVISION_HOME")
+        engine = engine or environ.get("PROVISION_ENGINE") or None
+        if engine not in (None, *ENGINES):
+            raise UsageError(f"there is no engine {engine}", hint=f"set PROVISION_ENGINE to {' or '.join(ENGINES)}")
         return Settings(
             home=Path(home).expanduser().absolute() if home else _default_home(),
             registry=(registry or Path(environ.get("PROVISION_REGISTRY") or "tenants.yaml")).absolute(),
             target=target or environ.get("PROVISION_TARGET") or None,
             ledger=environ.get("PROVISION_LEDGER") or None,
+            engine=engine,
         )
 
     def folder(self, *parts: str) -> Path:

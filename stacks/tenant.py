@@ -1,6 +1,7 @@
 """The Pulumi program of a tenant: everything that one customer's instance is made of."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pulumi
@@ -28,8 +29,13 @@ _RDS_CA = "/etc/provision/rds-ca.pem"
 
 
 def program(args: StackArgs) -> Callable[[], None]:
-    """The program for `args`, to be run by an engine. It exports the fields of `StackOutputs`, and no secret."""
-    return lambda: _Tenant(args).make()
+    """The program for `args`, to be run by an engine. It exports the fields of `StackOutputs`, and no secret. It can be
+    sent to another process."""
+    return partial(_make, args)
+
+
+def _make(args: StackArgs) -> None:
+    _Tenant(args).make()
 
 
 def warm() -> None:

@@ -26,6 +26,13 @@ class Output(StrEnum):
     YAML = "yaml"
 
 
+class EngineName(StrEnum):
+    """Engines that can be asked for."""
+
+    EMBEDDED = "embedded"
+    PULUMI = "pulumi"
+
+
 OutputOption = Annotated[
     Output | None, typer.Option("--output", "-o", help="How results are printed.", show_default="table")
 ]
@@ -36,12 +43,17 @@ RegistryOption = Annotated[
 TargetOption = Annotated[
     str | None, typer.Option("--target", help="Target to use in place of the registry's default.", show_default=False)
 ]
-SHARED_NAMES = ("output", "yes", "registry", "target")
+EngineOption = Annotated[
+    EngineName | None,
+    typer.Option("--engine", help="What runs the Pulumi program.", show_default="what fits the target"),
+]
+SHARED_NAMES = ("output", "yes", "registry", "target", "engine")
 _SHARED: dict[str, Any] = {
     "output": OutputOption,
     "yes": YesOption,
     "registry": RegistryOption,
     "target": TargetOption,
+    "engine": EngineOption,
 }
 
 
@@ -81,6 +93,7 @@ class Shared:
     yes: bool | None = None
     registry: Path | None = None
     target: str | None = None
+    engine: EngineName | None = None
 
     def over(self, other: "Shared") -> "Shared":
         """These values, and the other's where these are missing."""
@@ -98,7 +111,7 @@ class Session:
     def __init__(self, shared: Shared) -> None:
         self.output = shared.output or Output.TABLE
         self.yes = bool(shared.yes)
-        self.settings = Settings.read(registry=shared.registry, target=shared.target)
+        self.settings = Settings.read(registry=shared.registry, target=shared.target, engine=shared.engine)
         self._app: App | None = None
 
     @property

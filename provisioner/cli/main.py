@@ -8,7 +8,7 @@ import typer
 
 from provisioner import __version__
 from provisioner.cli import doctor, operations, registry, sandbox, tenants
-from provisioner.cli.framework import OutputOption, RegistryOption, Shared, TargetOption, YesOption
+from provisioner.cli.framework import EngineOption, OutputOption, RegistryOption, Shared, TargetOption, YesOption
 
 app = typer.Typer(
     name="provision",
@@ -31,13 +31,14 @@ def root(
     yes: YesOption = None,
     registry_file: RegistryOption = None,
     target: TargetOption = None,
+    engine: EngineOption = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
     """One VM, one PostgreSQL database and one network for each customer: made, changed and ended by command."""
     del version
-    ctx.obj = Shared(output, yes, registry_file, target)
+    ctx.obj = Shared(output, yes, registry_file, target, engine)
 
 
 tenants.register(app)

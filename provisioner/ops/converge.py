@@ -82,7 +82,9 @@ class Converge:
     def stack(self, ctx: StepContext) -> JsonDict:
         """Bring the stack up. What a lost reply or a dead process made is adopted by name and tag."""
         args, target = self._of(ctx)
-        options = RunOptions(refresh=True, progress=ctx.progress, cancel=ctx.cancel, deadline=STACK_DEADLINE)
+        options = RunOptions(
+            refresh=True, progress=ctx.progress, cancel=ctx.cancel, deadline=STACK_DEADLINE, guard=ctx.guard
+        )
         result = self._house.engine(target).up(self._house.stack(args), options)
         outputs = StackOutputs(**{k: result.outputs[k] for k in StackOutputs.__dataclass_fields__})  # type: ignore[arg-type]
         gone = (StepOp.DELETE, StepOp.DELETE_REPLACED)

@@ -79,7 +79,14 @@ class Offboard:
         stack = self._house.stack(unprotected(args))
         if engine.export(stack) is None:
             return {"stack": "none"}
-        options = RunOptions(refresh=True, continue_on_error=True, progress=ctx.progress, deadline=DEADLINE)
+        options = RunOptions(
+            refresh=True,
+            continue_on_error=True,
+            progress=ctx.progress,
+            cancel=ctx.cancel,
+            deadline=DEADLINE,
+            guard=ctx.guard,
+        )
         try:
             outputs: dict[str, Any] = engine.up(stack, options).outputs
         except EngineError as error:
@@ -93,7 +100,8 @@ class Offboard:
     def destroy(self, ctx: StepContext) -> JsonDict:
         """All resources of the stack, dependents first."""
         engine, args = self._engine(ctx)
-        result = engine.destroy(self._house.stack(args), RunOptions(progress=ctx.progress, deadline=DEADLINE))
+        options = RunOptions(progress=ctx.progress, cancel=ctx.cancel, deadline=DEADLINE, guard=ctx.guard)
+        result = engine.destroy(self._house.stack(args), options)
         return {"destroyed": len(result.steps)}
 
     def sweep(self, ctx: StepContext) -> JsonDict:

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.figures import Figure, cheap, on_sandbox
+from benchmarks.figures import cheap, on_sandbox, table
 from tests.installation import Installation
 
 
@@ -35,13 +35,7 @@ def main() -> None:
         said.json.write_text(text)
     else:
         sys.stdout.write(text)
-    sys.stderr.write(_table(figures))
-
-
-def _table(figures: list[Figure]) -> str:
-    rows = [(f.name, f"{f.value:.2f} {f.unit}", f"under {f.aim:g}" if f.aim else "-", f.verdict) for f in figures]
-    widths = [max(len(r[i]) for r in rows) for i in range(4)]
-    return "\n".join("  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)) for r in rows) + "\n"
+    sys.stderr.write(table(figures))
 
 
 if __name__ == "__main__":

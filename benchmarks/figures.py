@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -29,21 +29,36 @@ app()
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measurement. `aim` 0: there is none."""
+    """One measurement. `aim`: it should stay under that; `least`: it should reach that; 0: there is no such aim."""
 
     name: str
     value: float
     unit: str
     aim: float = 0.0
+    least: float = 0.0
+
+    @property
+    def wanted(self) -> str:
+        """The aim in words."""
+        return f"under {self.aim:g}" if self.aim else f"at least {self.least:g}" if self.least else "-"
 
     @property
     def verdict(self) -> str:
         """Whether the aim was met."""
-        return "" if not self.aim else "met" if self.value < self.aim else "MISSED"
+        if not self.aim and not self.least:
+            return ""
+        return "met" if (self.value < self.aim if self.aim else self.value >= self.least) else "MISSED"
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {**asdict(self), "verdict": self.verdict}
+
+
+def table(figures: Iterable[Figure]) -> str:
+    """For people."""
+    rows = [(f.name, f"{f.value:.2f} {f.unit}", f.wanted, f.verdict) for f in figures]
+    widths = [max(len(r[i]) for r in rows) for i in range(4)]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)) for r in rows) + "\n"
 
 
 def cheap(folder: Path, runs: int) -> Iterator[Figure]:

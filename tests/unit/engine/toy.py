@@ -118,6 +118,14 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def GetPluginInfo(self, request: Any, context: Any) -> Any:
         return plugin_pb2.PluginInfo(version=self.cloud.version)
 
+    def Attach(self, request: Any, context: Any) -> Any:
+        """The CLI attaches itself to a provider that runs already."""
+        return empty_pb2.Empty()
+
+    def Cancel(self, request: Any, context: Any) -> Any:
+        """Ignored: every engine says it at its end, and others are still at work."""
+        return empty_pb2.Empty()
+
     def CheckConfig(self, request: Any, context: Any) -> Any:
         return provider_pb2.CheckResponse(inputs=request.news)
 

@@ -1,7 +1,7 @@
 """The composition root: settings -> adapters -> use cases. The only place that knows every room."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -184,9 +184,9 @@ class App:
         from provisioner.engines.pulumi_cli.engine import PulumiCliEngine
         from stacks.tenant import warm
 
-        def lookup(stack: Stack, region: str, type_: str, name: str, inputs: JsonDict) -> str | None:
+        def lookup(stack: Stack, region: str, type_: str, inputs: JsonDict, known: Collection[str]) -> str | None:
             tags = {"provision:stack": f"{stack.project}/{stack.name}"}
-            return self.cloud(target, region).find(type_, name, inputs, tags)
+            return self.cloud(target, region).find(type_, inputs, tags, known)
 
         root = self.settings.folder("pulumi", target.name)
         return PulumiCliEngine(root, lambda: find(self.settings.home), backend, lookup, warm)

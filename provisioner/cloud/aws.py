@@ -1,8 +1,11 @@
 """The `Cloud` port over boto3."""
 
-from provisioner.cloud import databases, leftovers, machines, secrets, storage
+from collections.abc import Collection, Mapping
+
+from provisioner.cloud import databases, leftovers, lookup, machines, secrets, storage
 from provisioner.cloud.session import Access, Clients, translated
 from provisioner.model.cloud import Caller, CommandResult, Database, Machine
+from provisioner.model.json import Json
 
 
 class AwsCloud:
@@ -52,3 +55,8 @@ class AwsCloud:
 
     def leftovers(self, tenant: str) -> list[str]:
         return leftovers.leftovers(self._clients, tenant)
+
+    def find(
+        self, type_: str, inputs: Mapping[str, Json], tags: Mapping[str, str], known: Collection[str]
+    ) -> str | None:
+        return lookup.find(self._clients, type_, inputs, tags, known)

@@ -1,6 +1,6 @@
 """The ports of the house. Rooms on one floor don't know each other: they meet here, and `app.py` introduces them."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Event as Flag
@@ -208,10 +208,14 @@ class Cloud(Protocol):
     def leftovers(self, tenant: str) -> list[str]:
         """ARNs of what is still tagged with the tenant (keys that wait for their deletion are not counted)."""
 
-    def find(self, type_: str, name: str, inputs: JsonDict, tags: Mapping[str, str]) -> str | None:
-        """The Pulumi id of a resource whose creation was begun and whose reply is lost; None where the cloud doesn't
-        have it. `type_` is Pulumi's token, `name` the logical name, `inputs` its inputs (secrets left out), `tags` what
-        every resource of the stack is tagged with. Looks by tag, by fixed name, or by what it connects. Raises
+    def find(
+        self, type_: str, inputs: Mapping[str, Json], tags: Mapping[str, str], known: Collection[str]
+    ) -> str | None:
+        """A resource whose creation was begun and whose reply is lost: the id by which Pulumi imports it; None where
+        it was not made, or where making it again changes nothing.
+
+        `type_` is Pulumi's token, `inputs` what it was to be made with (secrets left out), `tags` what every resource
+        of the stack is tagged with, `known` the ids of live resources that the state has in the same place. Raises
         UnsupportedError for a type that can't be looked up, ProvisionError where more than one is found."""
 
     def quotas(self) -> Quotas:

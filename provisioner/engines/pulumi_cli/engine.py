@@ -4,7 +4,7 @@ import json
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -27,8 +27,8 @@ from provisioner.model.ports import RunOptions, Stack
 if TYPE_CHECKING:
     from provisioner.engines.pulumi_cli.command import Command
 
-Finder = Callable[[Stack, str, str, str, JsonDict], str | None]
-"""`(stack, region, type, name, inputs) -> id`, as `Cloud.find`."""
+Finder = Callable[[Stack, str, str, JsonDict, Collection[str]], str | None]
+"""`(stack, region, type, inputs, known) -> id`, as `Cloud.find`."""
 
 Answer = TypeVar("Answer")
 GRACE = 60.0
@@ -157,11 +157,10 @@ class PulumiCliEngine:
         """Make sure of what a killed run left, before anything is made again."""
         until = time.monotonic() + self._backend.patience * _fresh(deployment)
 
-        def find(resource: dict[str, Any], region: str) -> str | None:
-            name = resource["urn"].rsplit("::", 1)[-1]
+        def find(resource: dict[str, Any], region: str, known: Collection[str]) -> str | None:
             inputs = pending.without_secrets(resource.get("inputs") or {})
             while True:
-                found = self._find(stack, region, resource["type"], name, inputs)
+                found = self._find(stack, region, resource["type"], inputs, known)
                 if found is not None or time.monotonic() > until:
                     return found
                 time.sleep(0.5)

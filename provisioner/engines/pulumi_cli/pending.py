@@ -4,11 +4,12 @@ The CLI itself only warns of pending operations and goes on, and so makes a seco
 pending operations; `refresh` keeps pending creations).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-Found = Callable[[dict[str, Any], str], str | None]
-"""`(resource, region) -> id`: what the cloud calls a resource whose creation was begun; None where it was not made."""
+Found = Callable[[dict[str, Any], str, Collection[str]], str | None]
+"""`(resource, region, known) -> id`: what the cloud calls a resource whose creation was begun; None where it was not
+made. `known`: ids that the state has in its place."""
 
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
 
@@ -32,7 +33,8 @@ def settled(deployment: dict[str, Any], find: Found) -> tuple[dict[str, Any], li
         urn = resource["urn"]
         identifier = None
         if kind == "creating" and resource.get("custom") and not resource["type"].startswith("pulumi:"):
-            identifier = find(resource, _region(resources, resource))
+            known = [r["id"] for r in resources if r["urn"] == urn and r.get("id") and not r.get("pendingReplacement")]
+            identifier = find(resource, _region(resources, resource), known)
         if identifier is not None:
             _take(resources, {**resource, "id": identifier, "outputs": {}})
             notes.append(f"{urn}: its creation was cut off; it is there as {identifier} and was taken over")
@@ -53,13 +55,15 @@ def without_secrets(value: Any) -> Any:
 
 
 def _take(resources: list[dict[str, Any]], made: dict[str, Any]) -> None:
-    """Put what was made in the place of its predecessor, which then waits for its deletion as after any replacement."""
+    """Put what was made in the place of its predecessor. That one waits for its deletion then, as after any
+    replacement, unless it is gone already (deleted before it was replaced)."""
     for index, known in enumerate(resources):
         if known["urn"] == made["urn"] and not known.get("delete"):
-            if known.get("id") == made["id"]:
-                return
-            resources[index] = {**known, "delete": True}
-            resources.insert(index, made)
+            if known.get("pendingReplacement"):
+                resources[index] = made
+            else:
+                resources[index] = {**known, "delete": True}
+                resources.insert(index, made)
             return
     resources.append(made)
 

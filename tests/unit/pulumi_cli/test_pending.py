@@ -1,5 +1,6 @@
 """What a killed run left in the state is settled before anything is made again."""
 
+from collections.abc import Collection
 from typing import Any
 
 import pytest
@@ -53,10 +54,11 @@ def deployment(resources: list[dict[str, Any]], *operations: tuple[str, dict[str
 def settle(before: dict[str, Any], **there: str) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
     asked = []
 
-    def find(made: dict[str, Any], region: str) -> str | None:
+    def find(made: dict[str, Any], region: str, known: Collection[str]) -> str | None:
         name = made["urn"].rsplit("::", 1)[-1]
         asked.append((name, region))
-        return there.get(name)
+        found = there.get(name)
+        return None if found in known else found
 
     after, notes = pending.settled(before, find)
     assert len(notes) == len(pending.operations(before))
@@ -100,6 +102,12 @@ def test_what_is_in_the_state_already_is_not_taken_twice() -> None:
     resources, _ = settle(deployment([known], ("creating", resource("vpc"))), vpc="vpc-1")
     assert [r["id"] for r in resources[1:]] == ["1", "vpc-1"]
     assert resources[-1] == known
+
+
+def test_what_was_deleted_before_its_replacement_makes_room() -> None:
+    old = resource("vpc", identifier="acme", pendingReplacement=True)
+    resources, _ = settle(deployment([old], ("creating", resource("vpc"))), vpc="acme")
+    assert [(r["id"], r.get("delete")) for r in resources[2:]] == [("acme", None)]
 
 
 def test_the_region_of_the_resource_itself_counts_first() -> None:

@@ -20,7 +20,7 @@ def operations(deployment: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def settled(deployment: dict[str, Any], find: Found) -> tuple[dict[str, Any], list[str]]:
-    """The deployment without pending operations, and a line for people about each.
+    """The deployment without pending operations, and a line for people about each that the cloud knows.
 
     A creation that the cloud has comes into the state with its id alone: the run after it must refresh, which reads the
     rest. An update or a deletion is struck off: the refresh sees how far it came.
@@ -32,7 +32,9 @@ def settled(deployment: dict[str, Any], find: Found) -> tuple[dict[str, Any], li
         resource, kind = operation["resource"], operation["type"]
         urn = resource["urn"]
         identifier = None
-        if kind == "creating" and resource.get("custom") and not resource["type"].startswith("pulumi:"):
+        if not resource.get("custom") or resource["type"].startswith("pulumi:"):
+            continue  # a component or a provider: nothing in the cloud
+        if kind == "creating":
             known = [r["id"] for r in resources if r["urn"] == urn and r.get("id") and not r.get("pendingReplacement")]
             identifier = find(resource, _region(resources, resource), known)
         if identifier is not None:

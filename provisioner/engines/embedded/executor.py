@@ -154,7 +154,7 @@ class Executor:
         journal, old, new = self._run.journal, step.old, step.new
         durable = step.resource.in_cloud
         if new is not None and step.op is not StepOp.REPLACE:
-            _mark_secret_outputs(new)
+            new.mark_secret_outputs()
         if (step.op is StepOp.SAME and old is not None and new is not None) or (
             step.op is StepOp.READ and new is not None and old is not None and not step.replacing
         ):
@@ -273,18 +273,6 @@ class Executor:
         new.outputs, new.init_errors = found.outputs, list(found.reasons)
         new.inputs = paths.ignore_changes(found.inputs, found.inputs, list(step.ignored))
         new.created = new.modified = now()
-
-
-def _mark_secret_outputs(resource: Resource) -> None:
-    """Outputs are secret if the program says so or their input was."""
-    marked = {
-        key: value
-        for key, value in resource.outputs.items()
-        if not values.is_secret(value)
-        and (key in resource.additional_secret_outputs or values.is_secret(resource.inputs.get(key)))
-    }
-    if marked:
-        resource.outputs = {**resource.outputs, **{key: values.secret(value) for key, value in marked.items()}}
 
 
 def _differs(old: Resource, new: Resource) -> bool:

@@ -56,7 +56,8 @@ def _read(run: Run, old: Resource, *, report: bool) -> Resource | None:
     else:
         inputs = old.inputs if read.inputs is None else read.inputs
         new = old.clone(id=read.id, inputs=inputs, outputs=read.outputs, init_errors=list(read.reasons))
-        changed = (inputs, read.outputs, new.id) != (old.inputs, old.outputs, old.id)
+        new.mark_secret_outputs()
+        changed = (inputs, new.outputs, new.id) != (old.inputs, old.outputs, old.id)
         if changed:
             new.modified = now()
         diff = Diff(changed)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Final, get_origin
 
-from provisioner.engines.embedded.values import Props
+from provisioner.engines.embedded.values import Props, is_secret, secret
 from provisioner.model.errors import EngineError, UnsupportedError
 
 STACK_TYPE: Final = "pulumi:pulumi:Stack"
@@ -124,6 +124,16 @@ class Resource:
     def guarded(self) -> bool:
         """Whether `protect` or the cloud's own flag holds in this state."""
         return self.protect or any(self.outputs.get(k) is True for k in GUARDS)
+
+    def mark_secret_outputs(self) -> None:
+        """Outputs are secret if the program says so or their input was; also those that were read from the cloud."""
+        marked = {
+            key: secret(value)
+            for key, value in self.outputs.items()
+            if not is_secret(value) and (key in self.additional_secret_outputs or is_secret(self.inputs.get(key)))
+        }
+        if marked:
+            self.outputs = {**self.outputs, **marked}
 
     def requires(self, *, parent: bool = True, provider: bool = True) -> Iterator[str]:
         """URNs that this one depends on, with repetitions."""

@@ -1,6 +1,7 @@
 """One run of the CLI through the Automation API. It may happen in a thread here or in a worker process, so what goes
 in and comes out are plain values."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -9,6 +10,7 @@ from provisioner.engines.pulumi_cli.cli import Cli
 from provisioner.model.change import Event, Step
 from provisioner.model.json import Json
 
+_NOWHERE = logging.NullHandler()
 Verb = Literal["preview", "up", "refresh", "destroy"]
 
 
@@ -61,6 +63,10 @@ def run(job: Job, progress: Callable[[Event], None] | None) -> Outcome:
         def info(self, show_secrets: bool = True) -> Any:  # noqa: ARG002 - the SDK's signature
             return "the SDK only asserts that there is one"
 
+    # The SDK's server of the program, told by gRPC's logger: it complains in tracebacks when the CLI goes first.
+    quiet = logging.getLogger("grpc._server")
+    quiet.propagate = False
+    quiet.addHandler(_NOWHERE)
     recorder = Recorder(job.verb, job.stack, progress)
     workspace = Workspace(
         work_dir=job.folder,

@@ -52,7 +52,7 @@ class App:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._lock = Lock()
-        self._clouds: dict[tuple[str, str], Cloud] = {}
+        self._clouds: dict[tuple[Target, str], Cloud] = {}
         self._engines: dict[Target, Engine] = {}
         self._ready: set[str] = set()
 
@@ -78,9 +78,15 @@ class App:
         found = None if "ledger" in self.__dict__ else read_tenants(self._ledger_url)
         return self.ledger.tenants() if found is None else found
 
-    @property
+    @cached_property
     def _ledger_url(self) -> str:
-        return self.settings.ledger or f"sqlite:///{self.settings.folder() / 'ledger.db'}"
+        """PROVISION_LEDGER, else the chosen target's own, else a file of this home."""
+        found = self.settings.ledger
+        path = self.settings.registry
+        # Most registries name no ledger: they need not be loaded for it.
+        if found is None and path.is_file() and b"ledger" in path.read_bytes():
+            found = self.registry().load().default_target.ledger
+        return found or f"sqlite:///{self.settings.folder() / 'ledger.db'}"
 
     @cached_property
     def operations(self) -> Operations:
@@ -125,7 +131,7 @@ class App:
 
     def cloud(self, target: Target, region: str) -> Cloud:
         with self._lock:
-            key = (target.name, region)
+            key = (target, region)
             if key not in self._clouds:
                 self._clouds[key] = self._make_cloud(target, region)
             return self._clouds[key]
@@ -217,7 +223,7 @@ class App:
         from provisioner.cloud.session import Access
 
         if target.cloud is CloudKind.AWS:
-            return AwsCloud(Access(region))
+            return AwsCloud(Access(region, role_arn=target.role, tenant=target.tenant))
         info = self.sandbox.ensure_running()
         return AwsCloud(Access(region, info.endpoint_url, info.access_key_id, info.secret_access_key))
 

@@ -38,6 +38,14 @@ def _make(args: StackArgs) -> None:
     _Tenant(args).make()
 
 
+def _assumed(args: StackArgs) -> list[aws.ProviderAssumeRoleArgs] | None:
+    """The deployer's role, in a session that may touch this tenant's resources only."""
+    if args.role is None:
+        return None
+    name = f"provision-{args.tenant}"
+    return [aws.ProviderAssumeRoleArgs(role_arn=args.role, session_name=name, tags={"tenant": args.tenant})]
+
+
 def warm() -> None:
     """Load the modules of pulumi_aws that every tenant's program uses (`balancer.py` sees to its own). Call it once in
     the main thread, before any threads: the SDK's lazy modules are not safe to load from several (`_LazyModule` has
@@ -69,6 +77,7 @@ class _Tenant:
             default_tags=aws.ProviderDefaultTagsArgs(tags=self._scope.default_tags()),
             # The last check before anything is made in the wrong account.
             allowed_account_ids=[args.account],
+            assume_roles=_assumed(args),
         )
         self._opts = pulumi.ResourceOptions(providers=[provider])
         self._zone_id: pulumi.Output[str] = aws.route53.get_zone_output(

@@ -1,10 +1,11 @@
 """The `Cloud` port over boto3."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from datetime import timedelta
 
-from provisioner.cloud import databases, leftovers, lookup, machines, secrets, storage
+from provisioner.cloud import databases, leftovers, lookup, machines, permissions, quotas, secrets, storage
 from provisioner.cloud.session import Access, Clients, translated
-from provisioner.model.cloud import Caller, CommandResult, Database, Machine
+from provisioner.model.cloud import Caller, CommandResult, Database, Machine, Quota
 from provisioner.model.json import Json
 
 
@@ -60,3 +61,15 @@ class AwsCloud:
         self, type_: str, inputs: Mapping[str, Json], tags: Mapping[str, str], known: Collection[str]
     ) -> str | None:
         return lookup.find(self._clients, type_, inputs, tags, known)
+
+    def quotas(self) -> list[Quota]:
+        return quotas.quotas(self._clients)
+
+    def vcpus(self, instance_type: str) -> int:
+        return quotas.vcpus(self._clients, instance_type)
+
+    def denied(self, actions: Sequence[str]) -> list[str]:
+        return permissions.denied(self._clients, self.caller().arn, actions)
+
+    def clock_skew(self) -> timedelta:
+        return permissions.clock_skew(self._clients)

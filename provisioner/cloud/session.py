@@ -24,12 +24,15 @@ _LOGIN_HINT = "aws sso login   (or export AWS_PROFILE=..., or AWS_ACCESS_KEY_ID 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How to reach a cloud. None leaves the choice to the SDK's own chain (profile, environment, instance role)."""
+    """How to reach a cloud. None leaves the choice to the SDK's own chain (profile, environment, instance role).
+    `role_arn` is assumed on top of that, in a session that is named and tagged after `tenant`."""
 
     region: str
     endpoint_url: str | None = None
     access_key_id: str | None = None
     secret_access_key: str | None = None
+    role_arn: str | None = None
+    tenant: str | None = None
 
 
 class Clients:
@@ -39,6 +42,7 @@ class Clients:
         self.access = access
         self._lock = Lock()
         self._clients: dict[str, Any] = {}
+        self._session = _assumed(access) if access.role_arn else _session()
 
     def __getitem__(self, service: str) -> Any:
         with self._lock:
@@ -56,7 +60,7 @@ class Clients:
             read_timeout=20,
             max_pool_connections=32,
         )
-        return _session().client(
+        return self._session.client(
             service,
             region_name=self.access.region,
             endpoint_url=self.access.endpoint_url,
@@ -71,6 +75,43 @@ def _session() -> Any:
     import boto3
 
     return boto3.session.Session()
+
+
+def _assumed(access: Access) -> Any:
+    """A session in the role's account. Its credentials are got on first use, and renewed before they expire."""
+    import boto3
+    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+    from botocore.session import get_session
+
+    base = _session()._session  # noqa: SLF001 - boto3 has no name for the botocore session below it
+
+    def source() -> Any:
+        found = base.get_credentials()
+        if found is None:
+            from botocore.exceptions import NoCredentialsError
+
+            raise NoCredentialsError
+        return found
+
+    arguments: dict[str, Any] = {"RoleSessionName": f"provision-{access.tenant or 'tool'}"[:64]}
+    if access.tenant:
+        arguments["Tags"] = [{"Key": "tenant", "Value": access.tenant}]
+
+    def refresh() -> Any:
+        fetcher = AssumeRoleCredentialFetcher(
+            client_creator=base.create_client,
+            source_credentials=source(),
+            role_arn=str(access.role_arn),
+            extra_args=arguments,
+        )
+        with translated(f"sts AssumeRole {access.role_arn}"):
+            return fetcher.fetch_credentials()
+
+    session = get_session()
+    credentials = DeferredRefreshableCredentials(refresh_using=refresh, method="assume-role")
+    session._credentials = credentials  # type: ignore[attr-defined] # noqa: SLF001 - the only way for refreshing ones
+    session.set_config_variable("region", access.region)
+    return boto3.session.Session(botocore_session=session)
 
 
 def code_of(error: BaseException) -> str | None:
@@ -105,6 +146,10 @@ def _from_code(what: str, error: Any) -> ProvisionError:
     text = error.response.get("Error", {}).get("Message") or str(error)
     if code in _EXPIRED:
         return AuthenticationError(f"{what}: the AWS credentials have expired ({code})", hint=_LOGIN_HINT)
+    if error.operation_name == "AssumeRole" and code in ("AccessDenied", "AccessDeniedException"):
+        return AuthenticationError(
+            f"{what}: refused ({text})", hint="provision deployer trust and provision deployer caller say what it needs"
+        )
     if code in _UNKNOWN_CALLER:
         return AuthenticationError(f"{what}: AWS does not know these credentials ({code})", hint=_LOGIN_HINT)
     if "not supported by the sandbox" in text:

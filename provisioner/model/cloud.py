@@ -1,6 +1,6 @@
 """What the cloud adapters report. Values only."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,18 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
-class Quotas:
-    """How many more of each can be made in the region, by name ("vpcs", "addresses", "databases")."""
+class Quota:
+    """One of the account's limits in the region. `name`: vpcs, addresses, databases, vcpus; `service` and `code` as
+    Service Quotas has them."""
 
-    left: dict[str, int] = field(default_factory=dict)
+    name: str
+    title: str
+    service: str
+    code: str
+    limit: float
+    used: float
+
+    @property
+    def left(self) -> float:
+        """How many more can be made."""
+        return self.limit - self.used

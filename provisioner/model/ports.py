@@ -7,7 +7,7 @@ from threading import Event as Flag
 from typing import Protocol
 
 from provisioner.model.change import Event, Plan, RunResult
-from provisioner.model.cloud import Caller, CommandResult, Database, Health, Machine, Quotas
+from provisioner.model.cloud import Caller, CommandResult, Database, Health, Machine, Quota
 from provisioner.model.json import Json, JsonDict
 from provisioner.model.ledger import (
     Fact,
@@ -218,8 +218,11 @@ class Cloud(Protocol):
         of the stack is tagged with, `known` the ids of live resources that the state has in the same place. Raises
         UnsupportedError for a type that can't be looked up, ProvisionError where more than one is found."""
 
-    def quotas(self) -> Quotas:
-        """What is left of the account's limits in this region. Raises UnsupportedError where the cloud has none."""
+    def quotas(self) -> list[Quota]:
+        """The account's limits in this region that tenants use up. The sandbox has none: UnsupportedError."""
+
+    def vcpus(self, instance_type: str) -> int:
+        """How many virtual processors a machine of this type has."""
 
     def denied(self, actions: Sequence[str]) -> list[str]:
         """Which of these IAM actions the caller may not do, by IAM's own simulation. Raises ProvisionError where it

@@ -10,7 +10,8 @@ PROJECT = "tenant"
 
 @dataclass(frozen=True, slots=True)
 class StackArgs:
-    """Input of the program. Pure values: the same args give the same resources. `image_id` is an AMI id."""
+    """Input of the program. Pure values: the same args give the same resources. `image_id` is an AMI id; `role` is
+    assumed for all that the program makes, with the tenant's id as session tag."""
 
     tenant: str
     target: str
@@ -27,6 +28,7 @@ class StackArgs:
     schema_version: int
     image_id: str
     domain: str
+    role: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,9 @@ class CloudKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A place to run: a cloud with its state, secrets and ledger. `account` is the 12-digit AWS account, if pinned."""
+    """A place to run: a cloud with its state, secrets and ledger. `account` is the 12-digit AWS account, if pinned;
+    `role` the ARN of the role that all work on tenants assumes. In a tenant's own view of its target both may be the
+    tenant's, and `tenant` is its id where a role is assumed: the session's tag."""
 
     name: str
     cloud: CloudKind
@@ -29,6 +31,8 @@ class Target:
     ledger: str | None = None
     account: str | None = None
     max_tenants: int = 1000
+    role: str | None = None
+    tenant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

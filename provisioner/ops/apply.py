@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from provisioner.model.errors import ProvisionError
 from provisioner.model.ports import Progress
+from provisioner.ops.desired import confirm_caller
 from provisioner.ops.house import House
-from provisioner.ops.operations import new_id
+from provisioner.ops.operations import new_id, resume
 from provisioner.ops.plan import ACTIONABLE, Intention
 
 
@@ -37,8 +38,9 @@ def _one(house: House, intention: Intention, progress: Progress) -> Intention:
         return intention
     try:
         if intention.operation_id is not None:
-            house.operations.resume(intention.operation_id, progress)
+            resume(house, intention.operation_id, progress)
         else:
+            confirm_caller(house, intention.payload or {}, progress)
             house.operations.run("apply", new_id(house.clock), intention.tenant, intention.payload or {}, progress)
     except ProvisionError as error:
         return replace(intention, verdict="failed", reason=error.message, error=error)

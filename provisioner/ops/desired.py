@@ -5,8 +5,11 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
+from provisioner.model.change import Event, EventKind
+from provisioner.model.cloud import Caller
 from provisioner.model.errors import AuthenticationError, UsageError
 from provisioner.model.json import JsonDict
+from provisioner.model.ports import Progress
 from provisioner.model.stack import StackArgs
 from provisioner.model.tenant import CloudKind, Sizing, Target, Tenant, desired_digest
 from provisioner.ops.house import House, RegistryView
@@ -17,7 +20,7 @@ def stack_args(house: House, registry: RegistryView, tenant: Tenant, release: st
     house.ready(tenant.target)
     cloud = house.cloud(tenant.target, tenant.region)
     caller = cloud.caller()
-    check_account(tenant.target, caller.account)
+    check_caller(tenant.target, caller)
     version = registry.release(release)
     return StackArgs(
         tenant=tenant.id,
@@ -35,6 +38,7 @@ def stack_args(house: House, registry: RegistryView, tenant: Tenant, release: st
         schema_version=version.schema_version,
         image_id=house.image(tenant.target, version, tenant.region),
         domain=tenant.target.domain,
+        role=tenant.target.role,
     )
 
 
@@ -57,14 +61,33 @@ def _zones(house: House, tenant: Tenant) -> tuple[str, str]:
     return zones[0], zones[1]
 
 
-def check_account(target: Target, account: str) -> None:
-    """Raise AuthenticationError where the credentials belong to another account than the registry says."""
-    if target.account and target.account != account:
+def check_caller(target: Target, caller: Caller) -> None:
+    """Raise AuthenticationError where the credentials belong to another account than the registry says, or the region
+    is none of the target's."""
+    if target.account and target.account != caller.account:
         raise AuthenticationError(
-            f"target {target.name} is account {target.account}, but these credentials belong to {account}",
+            f"target {target.name} is account {target.account}, but these credentials belong to {caller.account} "
+            f"({caller.arn})",
             hint="export AWS_PROFILE=... for the right account, or correct targets/"
             f"{target.name}/account in the registry",
         )
+    if caller.region not in target.regions:
+        raise AuthenticationError(
+            f"target {target.name} has no region {caller.region} (it has: {', '.join(target.regions)})",
+            hint=f"add it to targets/{target.name}/regions in the registry, or choose one of these",
+        )
+
+
+def confirm_caller(house: House, payload: Mapping[str, Any], progress: Progress) -> None:
+    """Before an operation acts, also when it goes on: who we are now must fit what it was frozen with. Nothing is
+    changed by a refusal. On AWS it is told, so that nobody is surprised by the account that is worked in."""
+    target, args = thaw_target(payload), thaw_args(payload)
+    if target.cloud is not CloudKind.AWS:
+        return
+    caller = house.cloud(target, args.region).caller()
+    check_caller(replace(target, account=args.account), caller)
+    words = f"works in account {caller.account}, region {caller.region}, as {caller.arn}"
+    progress(Event(EventKind.MESSAGE, args.tenant, f"target {target.name}", message=words))
 
 
 def freeze(house: House, registry: RegistryView, tenant: Tenant, args: StackArgs, **more: Any) -> JsonDict:

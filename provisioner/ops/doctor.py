@@ -9,7 +9,7 @@ from pathlib import Path
 
 from provisioner.model.errors import ProvisionError
 from provisioner.model.tenant import CloudKind, Target
-from provisioner.ops.desired import check_account
+from provisioner.ops.desired import check_caller
 from provisioner.ops.house import House
 
 LEAST_DISK_GIB = 2.0
@@ -44,7 +44,7 @@ def _target(house: House, target: Target) -> Iterator[Finding]:
     def cloud() -> str:
         house.ready(target)
         caller = house.cloud(target, target.regions[0]).caller()
-        check_account(target, caller.account)
+        check_caller(target, caller)
         return f"account {caller.account} as {caller.arn}, region {caller.region}"
 
     def engine() -> str:

@@ -12,9 +12,10 @@ from provisioner.model.ledger import Operation
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import Progress
 from provisioner.model.tenant import Tenant
-from provisioner.ops.desired import freeze, stack_args
+from provisioner.ops.desired import confirm_caller, freeze, stack_args
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.operations import new_id, unfinished
+from provisioner.ops.quotas import check_quotas
 from provisioner.ops.requests import NewTenantRequest
 
 
@@ -49,6 +50,7 @@ def propose(house: House, request: NewTenantRequest) -> Proposal:
             hint="choose another with --release, or move the channel in the registry",
         )
     args = stack_args(house, registry, tenant, release.version)
+    check_quotas(house, tenant)
     plan = house.engine(tenant.target).preview(house.stack(args))
     firewall.check(tenant.id, plan, tenant.waivers, house.clock.now().date())
     # Where a tenant lives is written out: a later edit of the defaults must not move it.
@@ -59,6 +61,7 @@ def propose(house: House, request: NewTenantRequest) -> Proposal:
 
 def carry_out(house: House, proposal: Proposal, progress: Progress) -> JsonDict:
     """Make it. Ends only when `/healthz` answers with the right release."""
+    confirm_caller(house, proposal.payload, progress)
     return house.operations.run("new-tenant", proposal.operation_id, proposal.tenant, proposal.payload, progress)
 
 

@@ -8,7 +8,15 @@ from provisioner.model.json import JsonDict
 from provisioner.model.ledger import Operation
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import OperationDefinition, OperationStepDefinition, Progress, RunOptions, StepContext
-from provisioner.ops.desired import freeze, stack_args, thaw_args, thaw_registry, thaw_target, unprotected
+from provisioner.ops.desired import (
+    confirm_caller,
+    freeze,
+    stack_args,
+    thaw_args,
+    thaw_registry,
+    thaw_target,
+    unprotected,
+)
 from provisioner.ops.house import House
 from provisioner.ops.operations import new_id, unfinished
 
@@ -34,6 +42,7 @@ def propose(house: House, tenant_id: str) -> tuple[str, JsonDict]:
 
 def carry_out(house: House, tenant_id: str, operation_id: str, payload: JsonDict, progress: Progress) -> JsonDict:
     """Destroy the tenant's instance and its data."""
+    confirm_caller(house, payload, progress)
     return house.operations.run("offboard", operation_id, tenant_id, payload, progress)
 
 

@@ -7,6 +7,7 @@ from provisioner.model.errors import UsageError
 from provisioner.model.json import JsonDict
 from provisioner.model.ledger import Operation, OperationStatus
 from provisioner.model.ports import Progress
+from provisioner.ops.desired import confirm_caller
 from provisioner.ops.house import House
 
 UNFINISHED = (OperationStatus.RUNNING, OperationStatus.FAILED, OperationStatus.INTERRUPTED)
@@ -41,4 +42,5 @@ def resume(house: House, operation_id: str, progress: Progress) -> JsonDict:
             f"operation {operation.id} ({operation.kind} of {operation.tenant}) is done",
             hint=f"provision show {operation.tenant}",
         )
+    confirm_caller(house, operation.payload, progress)
     return house.operations.resume(operation.id, progress)

@@ -16,6 +16,7 @@ from provisioner.model.tenant import Tenant, desired_digest
 from provisioner.ops.desired import freeze, stack_args
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.operations import unfinished
+from provisioner.ops.quotas import check_quotas
 from provisioner.ops.waivers import freeze_waivers
 
 Verdict = Literal["unchanged", "change", "create", "resume", "refused", "failed", "applied"]
@@ -102,6 +103,8 @@ def _look(
             _same_target(tenant, record)
             release = record.assigned_release or release
         args = stack_args(house, registry, tenant, release)
+        if decided.verdict == "create":
+            check_quotas(house, tenant)
         found = house.engine(tenant.target).preview(house.stack(args), RunOptions(refresh=True))
         seen = replace(decided, plan=found)
         if record is not None and decided.verdict == "change":

@@ -74,9 +74,20 @@ class _Checks:
 
     def _target(self, name: str, target: TargetEntry) -> Iterator[Problem]:
         if target.cloud == "aws":
-            for field, example in (("state", "s3://BUCKET"), ("secrets", "awskms://KEY")):
+            examples = {"account": "its 12 digits, in quotes", "state": "s3://BUCKET", "secrets": "awskms://KEY"}
+            for field, example in examples.items():
                 if getattr(target, field) is None:
                     yield self._at(("targets", name, field), "is missing, and cloud aws needs it", f"as {example}")
+            yield from self._role(("targets", name, "role"), target.role, target.account)
+        elif target.role:
+            yield self._at(("targets", name, "role"), "has no meaning on the sandbox", "take it out", at_key=True)
+
+    def _role(self, path: Steps, role: str | None, account: str | None) -> Iterator[Problem]:
+        """A role of another account than the one that is worked in would be refused only after much work."""
+        if role and account and role.split(":")[4] != account:
+            yield self._at(
+                path, f"is a role of account {role.split(':')[4]}, not of {account}", "name one of that account"
+            )
 
     def _defaults(self) -> Iterator[Problem]:
         defaults = self._file.defaults
@@ -141,12 +152,24 @@ class _Checks:
         yield from self._place(path, tenant)
         yield from self._overrides(path, tenant)
 
+    def _own_account(self, path: Steps, tenant: TenantEntry, target: TargetEntry) -> Iterator[Problem]:
+        if target.cloud == "sandbox":
+            for field in ("account", "role"):
+                if getattr(tenant, field):
+                    yield self._at((*path, field), "has no meaning on the sandbox", "take it out", at_key=True)
+            return
+        if tenant.account and not tenant.role:
+            fact = "an account of its own needs a role there"
+            yield self._at((*path, "account"), fact, f"add role: arn:aws:iam::{tenant.account}:role/NAME")
+        yield from self._role((*path, "role"), tenant.role, tenant.account or target.account)
+
     def _place(self, path: Steps, tenant: TenantEntry) -> Iterator[Problem]:
         """The region is one of the target's, and the release has an image there."""
         target_name = tenant.target or self._file.defaults.target
         target = self._file.targets.get(target_name)
         if target is None:
             return
+        yield from self._own_account(path, tenant, target)
         if tenant.region and tenant.region not in target.regions:
             fact = f"target {target_name} has no region '{tenant.region}'"
             yield self._at((*path, "region"), fact, suggest(tenant.region, target.regions, "regions"))

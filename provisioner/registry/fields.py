@@ -29,6 +29,7 @@ _TIME = r"^(?:[01]\d|2[0-3]):[0-5]\d$"
 _MACHINE = r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$"
 _DATABASE = r"^db\.[a-z][a-z0-9-]*\.[a-z0-9]+$"
 _POSTGRES = r"^1[4-9](?:\.\d{1,2})?$"
+_ROLE = r"^arn:aws:iam::\d{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}$"
 _STATE = r"^(?:s3|postgres|file)://\S+$"
 _IMAGE = r"^(?:sandbox|[a-z]{2}(?:-[a-z]+)+-\d)$"
 _SECRETS = r"^awskms://\S+$"
@@ -49,6 +50,7 @@ WORDS = {
     _DATABASE: "an RDS instance class like db.t4g.micro",
     _POSTGRES: 'a version of PostgreSQL like "17" or "17.4"',
     _IMAGE: "an AWS region like eu-west-1, or sandbox",
+    _ROLE: "arn:aws:iam::ACCOUNT:role/NAME",
     _STATE: "s3://BUCKET, postgres://HOST/DATABASE or file://FOLDER",
     _SECRETS: "awskms://KEY",
     _LEDGER: "postgresql://USER@HOST/DATABASE or sqlite:///FILE",
@@ -134,6 +136,7 @@ Time = Annotated[str, _text(_TIME)]
 MachineType = Annotated[str, _text(_MACHINE)]
 DatabaseClass = Annotated[str, _text(_DATABASE)]
 PostgresVersion = Annotated[str, _text(_POSTGRES)]
+RoleArn = Annotated[str, _text(_ROLE)]
 State = Annotated[str, _text(_STATE), BeforeValidator(_no_password)]
 Secrets = Annotated[str, _text(_SECRETS)]
 LedgerUrl = Annotated[str, _text(_LEDGER), BeforeValidator(_no_password)]

@@ -66,7 +66,7 @@ def tenant(
         tier=tier.name,
         ring=defaults["ring"] if entry["ring"] is None else entry["ring"],
         region=region_of(entry["region"], defaults["region"], target.regions),
-        target=target,
+        target=_own_target(tenant_id, entry, target),
         sizing=_sizing(tier.sizing, overrides, today),
         desired_release=entry["release"] or channels[channel],
         release_source="pin" if entry["release"] else f"channel {channel}",
@@ -79,6 +79,12 @@ def tenant(
         waivers=tuple(Waiver(**{**w, "expires": date.fromisoformat(w["expires"])}) for w in entry["waivers"]),
         name=entry["name"],
     )
+
+
+def _own_target(tenant_id: str, entry: Plain, target: Target) -> Target:
+    """The target as this tenant sees it."""
+    role = entry["role"] or target.role
+    return replace(target, account=entry["account"] or target.account, role=role, tenant=tenant_id if role else None)
 
 
 def _sizing(sizing: Sizing, overrides: tuple[Override, ...], today: date) -> Sizing:

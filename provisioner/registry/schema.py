@@ -53,6 +53,9 @@ class TargetEntry(Entry):
     state: Annotated[f.State | None, _STACKS] = Field(None, description="Where stacks are kept. AWS needs it.")
     secrets: Annotated[f.Secrets | None, _STACKS] = Field(None, description="Key of secrets in stacks. AWS needs it.")
     ledger: Annotated[f.LedgerUrl | None, _STACKS] = Field(None, description="Database of the ledger.")
+    role: Annotated[f.RoleArn | None, live("it is assumed from the next command on")] = Field(
+        None, description="Role of the account that is assumed for all work on tenants, with the tenant as session tag."
+    )
     max_tenants: Annotated[int, Field(ge=1, le=100_000), _RECORD] = Field(1000, description="Most tenants at once.")
 
 
@@ -214,6 +217,12 @@ class TenantEntry(Entry):
     ring: Annotated[f.Ring | None, _TAG] = Field(None, description="0 internal, 1 early, 2 general, 3 late.")
     target: Annotated[f.Name | None, forbidden("another target is another account or cloud", _MOVE)] = Field(
         None, description="Place to run."
+    )
+    account: Annotated[f.Account | None, forbidden("another account is another cloud", _MOVE)] = Field(
+        None, description="AWS account of its own, in place of the target's. Needs a role there."
+    )
+    role: Annotated[f.RoleArn | None, live("it is assumed from the next command on")] = Field(
+        None, description="Role that is assumed for all work on this tenant, in place of the target's."
     )
     channel: Annotated[f.Name | None, live("apply never upgrades; a rollout does", "provision upgrade")] = Field(
         None, description="Follow this channel. Not together with release."

@@ -1,6 +1,6 @@
 """A house of fakes, with a real ledger. Each fake keeps what it was asked, so that tests assert on the transcript."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import Any
 
 from provisioner.ledger.store import open_ledger
 from provisioner.model.change import Plan, RunResult, Step, StepOp
-from provisioner.model.cloud import Caller, CommandResult, Database, Health, Machine
+from provisioner.model.cloud import Caller, CommandResult, Database, Health, Machine, Quota
 from provisioner.model.errors import ProvisionError, UsageError
 from provisioner.model.json import Json, JsonDict
 from provisioner.model.ledger import OperationStatus, StepStatus, TenantRecord
@@ -154,9 +154,13 @@ class FakeCloud:
     calls: list[str] = field(default_factory=list)
     result: CommandResult = field(default_factory=lambda: CommandResult("Success", 0, "", ""))
     left: list[str] = field(default_factory=list)
+    region: str = "eu-west-1"
+    limits: list[Quota] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    skew: timedelta = timedelta()
 
     def caller(self) -> Caller:
-        return Caller(self.account, "arn:operator", "eu-west-1")
+        return Caller(self.account, "arn:operator", self.region)
 
     def zones(self) -> tuple[str, ...]:
         return ("eu-west-1a", "eu-west-1b", "eu-west-1c")
@@ -191,6 +195,23 @@ class FakeCloud:
 
     def leftovers(self, tenant: str) -> list[str]:
         return self.left
+
+    def find(
+        self, type_: str, inputs: Mapping[str, Json], tags: Mapping[str, str], known: Collection[str]
+    ) -> str | None:
+        raise NotImplementedError
+
+    def quotas(self) -> list[Quota]:
+        return self.limits
+
+    def vcpus(self, instance_type: str) -> int:
+        return 2
+
+    def denied(self, actions: Sequence[str]) -> list[str]:
+        return self.refused
+
+    def clock_skew(self) -> timedelta:
+        return self.skew
 
 
 @dataclass

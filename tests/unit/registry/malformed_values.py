@@ -95,8 +95,8 @@ VALUE_CASES: list[Case] = [
     tenant(
         "unknown key, nothing near",
         "    colour: red\n",
-        "tenants.yaml:43:5: tenants/acme/colour: unknown key (known keys: channel, expires, labels, "
-        "name, organization, overrides, pin, region, release, ring, target, tier, ...)",
+        "tenants.yaml:43:5: tenants/acme/colour: unknown key (known keys: account, channel, expires, "
+        "labels, name, organization, overrides, pin, region, release, ring, role, ...)",
     ),
     changed(
         "unknown section",
@@ -349,6 +349,7 @@ VALUE_CASES: list[Case] = [
         "aws without state",
         "cloud: sandbox",
         "cloud: aws",
+        "tenants.yaml:5:3: targets/sandbox/account: is missing, and cloud aws needs it (as its 12 digits, in quotes)",
         "tenants.yaml:5:3: targets/sandbox/secrets: is missing, and cloud aws needs it (as awskms://KEY)",
         "tenants.yaml:5:3: targets/sandbox/state: is missing, and cloud aws needs it (as s3://BUCKET)",
         "tenants.yaml:42:3: tenants/acme/channel: release 1.1.0 has no image for eu-west-1, and 1 more "

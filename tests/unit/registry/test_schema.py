@@ -81,10 +81,13 @@ def test_the_schema_has_the_policies_for_editors() -> None:
 
 def test_the_schema_and_the_model_have_the_same_fields() -> None:
     assert set(TierEntry.model_fields) - {"description"} == {f.name for f in fields(Sizing)}
-    assert set(TargetEntry.model_fields) | {"name"} == {f.name for f in fields(Target)}
+    assert set(TargetEntry.model_fields) | {"name", "tenant"} == {f.name for f in fields(Target)}
     assert set(ReleaseEntry.model_fields) | {"version"} == {f.name for f in fields(Release)}
     resolved = {"id", "sizing", "desired_release", "release_source"}
-    assert set(TenantEntry.model_fields) - {"release", "channel", "pin"} == {f.name for f in fields(Tenant)} - resolved
+    assert (
+        set(TenantEntry.model_fields) - {"release", "channel", "pin", "account", "role"}
+        == {f.name for f in fields(Tenant)} - resolved
+    )
 
 
 @pytest.mark.parametrize("name", ["unknown key", "out of bounds", "upper-case id", "window's days", "override unknown"])

@@ -1,0 +1,116 @@
+"""Operations on AWS: who works where is compared and told before anything changes, and there must be room."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from provisioner.model.change import Event
+from provisioner.model.cloud import Quota
+from provisioner.model.errors import AuthenticationError, ExitCode, RefusedError
+from provisioner.model.lifecycle import Lifecycle
+from provisioner.model.tenant import CloudKind, Target
+from provisioner.ops import offboard
+from provisioner.ops.apply import apply
+from provisioner.ops.new_tenant import carry_out, propose
+from provisioner.ops.operations import resume
+from provisioner.ops.plan import plan
+from provisioner.ops.requests import NewTenantRequest
+from tests.unit.ops.fakes import CREATE, FakeHouse, FakeRegistry, tenant
+
+AWS = Target("production", CloudKind.AWS, ("eu-west-1",), "example.com", account="123456789012")
+ACME = NewTenantRequest("acme", tier="standard")
+
+
+@pytest.fixture(autouse=True)
+def _on_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeRegistry, "resolve_new", lambda _, tenant_id, __: tenant(tenant_id, target=AWS))
+
+
+def untouched(house: FakeHouse) -> bool:
+    return not house.fake_engine.calls and not house.file.entries and house.ledger.tenant("acme") is None
+
+
+def made(house: FakeHouse) -> None:
+    carry_out(house, propose(house, ACME), lambda _: None)
+
+
+@pytest.mark.parametrize("wrong", [{"account": "999999999999"}, {"region": "us-east-1"}])
+def test_another_account_or_region_changes_nothing(house: FakeHouse, wrong: dict[str, Any]) -> None:
+    house.fake_cloud = replace(house.fake_cloud, **wrong)
+    with pytest.raises(AuthenticationError) as caught:
+        propose(house, ACME)
+    assert caught.value.exit_code == ExitCode.AUTHENTICATION
+    assert untouched(house)
+    assert house.ledger.operations() == []
+
+
+def test_who_works_where_is_told(house: FakeHouse) -> None:
+    events: list[Event] = []
+    carry_out(house, propose(house, ACME), events.append)
+    said = f"{events[0].name}: {events[0].message}"
+    assert said == "target production: works in account 123456789012, region eu-west-1, as arn:operator"
+
+
+def test_credentials_that_changed_since_the_plan_stop_a_new_tenant(house: FakeHouse) -> None:
+    proposal = propose(house, ACME)
+    house.fake_cloud.account = "999999999999"
+    with pytest.raises(AuthenticationError, match="999999999999"):
+        carry_out(house, proposal, lambda _: None)
+    assert house.ledger.tenant("acme") is None
+    assert house.ledger.lease("acme") is None
+
+
+def test_and_stop_what_goes_on(house: FakeHouse) -> None:
+    house.fake_engine.fail_up = RefusedError("not now")
+    with pytest.raises(RefusedError):
+        made(house)
+    (operation,) = house.ledger.operations()
+    house.fake_engine.fail_up = None
+    house.fake_cloud.account = "999999999999"
+    before = (house.ledger.tenant("acme"), list(house.fake_engine.calls))
+    with pytest.raises(AuthenticationError):
+        resume(house, operation.id, lambda _: None)
+    assert (house.ledger.tenant("acme"), house.fake_engine.calls) == before
+
+
+def test_and_stop_apply_and_offboard(house: FakeHouse) -> None:
+    made(house)
+    house.ledger.set_applied("acme", None)
+    house.fake_engine.plans["acme"] = CREATE
+    intentions = plan(house, house.file, house.file.tenants())
+    operation_id, payload = offboard.propose(house, "acme")
+    house.fake_cloud.account = "999999999999"
+    (answer,) = apply(house, intentions, lambda _: None)
+    assert isinstance(answer.error, AuthenticationError)
+    with pytest.raises(AuthenticationError):
+        offboard.carry_out(house, "acme", operation_id, payload, lambda _: None)
+    record = house.ledger.tenant("acme")
+    assert record is not None
+    assert record.lifecycle is Lifecycle.ACTIVE
+
+
+def test_no_room_is_refused_by_name(house: FakeHouse) -> None:
+    full = Quota("vpcs", "VPCs", "vpc", "L-F678F1CE", 5, 5)
+    enough = Quota("vcpus", "vCPUs", "ec2", "L-1216C47A", 32, 30)
+    house.fake_cloud.limits = [full, enough]
+    with pytest.raises(RefusedError) as caught:
+        propose(house, ACME)
+    assert "VPCs: 5 of 5 are used, and tenant acme needs 1" in caught.value.message
+    assert "vCPUs" not in caught.value.message
+    assert str(caught.value.hint).startswith("aws service-quotas request-service-quota-increase --region eu-west-1")
+    assert untouched(house)
+
+
+def test_a_machine_with_more_processors_than_are_left_is_refused(house: FakeHouse) -> None:
+    house.fake_cloud.limits = [Quota("vcpus", "vCPUs", "ec2", "L-1216C47A", 32, 31)]
+    with pytest.raises(RefusedError, match="31 of 32 are used, and tenant acme needs 2"):
+        propose(house, ACME)
+
+
+def test_a_full_account_stops_no_tenant_that_is_there(house: FakeHouse) -> None:
+    made(house)
+    house.ledger.set_applied("acme", None)
+    house.fake_cloud.limits = [Quota("vpcs", "VPCs", "vpc", "L-F678F1CE", 5, 5)]
+    (answer,) = plan(house, house.file, house.file.tenants())
+    assert answer.error is None

@@ -116,6 +116,10 @@ class App:
     def registry(self, path: Path | None = None) -> RegistryAt:
         return RegistryAt(path or self.settings.registry, self.settings.target, self.settings.folder("cache"))
 
+    def target(self) -> Target:
+        """The target of this command: the one that was asked for, or the registry's default. Raises UsageError."""
+        return self.registry().load().default_target
+
     def ready(self, target: Target) -> None:
         with self._lock:
             if target.cloud is CloudKind.SANDBOX and target.name not in self._ready:

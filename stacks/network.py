@@ -149,6 +149,7 @@ class Network(pulumi.ComponentResource):
             "flow-log-role",
             name=scope.physical("flow-log"),
             assume_role_policy=trust("vpc-flow-logs.amazonaws.com", scope.args.account),
+            permissions_boundary=scope.boundary_arn,
             tags=scope.tags("flow-log-role"),
             opts=named,
         )

@@ -5,36 +5,11 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from provisioner.model.deployer.actions import AGENT
 from stacks.policies import Statement, allow, document, trust
 from stacks.scope import Scope, log_group
 
 _SSM_CORE = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
-# What the SSM agent calls. The managed policy also grants reading every parameter of the account; the boundary doesn't.
-_AGENT_ACTIONS = (
-    "ssm:DescribeAssociation",
-    "ssm:DescribeDocument",
-    "ssm:GetDeployablePatchSnapshotForInstance",
-    "ssm:GetDocument",
-    "ssm:GetManifest",
-    "ssm:ListAssociations",
-    "ssm:ListInstanceAssociations",
-    "ssm:PutComplianceItems",
-    "ssm:PutConfigurePackageResult",
-    "ssm:PutInventory",
-    "ssm:UpdateAssociationStatus",
-    "ssm:UpdateInstanceAssociationStatus",
-    "ssm:UpdateInstanceInformation",
-    "ssmmessages:CreateControlChannel",
-    "ssmmessages:CreateDataChannel",
-    "ssmmessages:OpenControlChannel",
-    "ssmmessages:OpenDataChannel",
-    "ec2messages:AcknowledgeMessage",
-    "ec2messages:DeleteMessage",
-    "ec2messages:FailMessage",
-    "ec2messages:GetEndpoint",
-    "ec2messages:GetMessages",
-    "ec2messages:SendReply",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +39,27 @@ class MachineRole(pulumi.ComponentResource):
         named = pulumi.ResourceOptions(parent=self, delete_before_replace=True)
         logs = log_group(scope, "machine-log-group", scope.machine_log_path, args.key_arn, self)
         own = _own(args, logs)
-        boundary = aws.iam.Policy(
-            "machine-boundary",
-            name=scope.physical("machine-boundary"),
-            description=f"The most that the machine of tenant {scope.args.tenant} may ever do",
-            # The master's secret is within it: the bootstrap lets the machine read that one for some minutes.
-            policy=document(
-                allow(_AGENT_ACTIONS, ["*"]),
-                *own,
-                allow(["secretsmanager:GetSecretValue"], [args.product_secret_arn, args.master_secret_arn]),
-            ),
-            tags=scope.tags("machine-boundary"),
-            opts=named,
+        boundary = (
+            scope.boundary_arn
+            or aws.iam.Policy(
+                "machine-boundary",
+                name=scope.physical("machine-boundary"),
+                description=f"The most that the machine of tenant {scope.args.tenant} may ever do",
+                # The master's secret is within it: the bootstrap lets the machine read that one for some minutes.
+                policy=document(
+                    allow(AGENT, ["*"]),
+                    *own,
+                    allow(["secretsmanager:GetSecretValue"], [args.product_secret_arn, args.master_secret_arn]),
+                ),
+                tags=scope.tags("machine-boundary"),
+                opts=named,
+            ).arn
         )
         role = aws.iam.Role(
             "machine-role",
             name=scope.physical("machine"),
             assume_role_policy=trust("ec2.amazonaws.com"),
-            permissions_boundary=boundary.arn,
+            permissions_boundary=boundary,
             force_detach_policies=True,
             tags=scope.tags("machine-role"),
             opts=named,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from provisioner.model.deployer.statements import BOUNDARY
 from provisioner.model.stack import PROJECT, StackArgs
 from provisioner.model.tenant import CloudKind, Sizing
 
@@ -29,6 +30,12 @@ class Scope:
     def guarded(self) -> bool:
         """Whether what holds data or is known to the outside is protected against deletion."""
         return self.sizing.deletion_protection
+
+    @property
+    def boundary_arn(self) -> str | None:
+        """The account's own boundary of all roles of tenants. On AWS the deployer can't make roles without it, nor
+        change it (docs/aws.md); the sandbox has none, and the stack makes one."""
+        return f"arn:aws:iam::{self.args.account}:policy/{BOUNDARY}" if self.on_aws else None
 
     @property
     def host(self) -> str:

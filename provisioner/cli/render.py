@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from provisioner.cli.framework import Output
 from provisioner.cli.plain import plain
-from provisioner.cli.results import Text
+from provisioner.cli.results import Document, Text
 from provisioner.cli.tables import show
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ PIPE_WIDTH = 240
 
 def render(result: Any, output: Output) -> None:
     """Print a result on stdout in the wanted form."""
+    if isinstance(result, Document):
+        result = result.content
+        output = Output.JSON if output is Output.TABLE else output
     if output is Output.JSON:
         sys.stdout.write(json.dumps(plain(result), indent=2, ensure_ascii=False) + "\n")
     elif output is Output.YAML:

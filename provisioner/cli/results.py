@@ -54,6 +54,13 @@ class OperationList:
 
 
 @dataclass(frozen=True, slots=True)
+class Document:
+    """JSON for another program, whatever the form that was asked for; YAML where that is."""
+
+    content: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """Anything else that is rows: column names and their values."""
 

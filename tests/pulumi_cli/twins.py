@@ -218,7 +218,8 @@ def made(folder: Path, stack: ExitStack) -> Twins:
     """Both engines below a folder, with their clouds."""
     assert CLI is not None
     cli = CLI
-    ours, theirs = stack.enter_context(served(Cloud())), stack.enter_context(served(Cloud()))
+    # The real engine can't ask for an adoption: what both have forgotten, both make again.
+    ours, theirs = (stack.enter_context(served(Cloud(adopts=False))) for _ in range(2))
     state = folder / "theirs" / "state"
     state.mkdir(parents=True)
     environ = {

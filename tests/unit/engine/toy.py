@@ -48,6 +48,7 @@ class Cloud:
     before: dict[tuple[str, str], Callable[[], None]] = field(default_factory=dict)
     after: dict[tuple[str, str], Callable[[], None]] = field(default_factory=dict)
     latency: float = 0.0
+    adopts: bool = True
     seen_props: list[Props] = field(default_factory=list)
     known_ids: list[str | None] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
@@ -189,7 +190,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def _adopt(self, urn: str, known: str | None) -> Object | None:
         ours = (o for o in self.cloud.objects.values() if o.urn == urn)
-        return None if known is None else next((o for o in ours if o.id not in known.split(",")), None)
+        return None if known is None or not self.cloud.adopts else next((o for o in ours if o.id not in known.split(",")), None)
 
     def _make(self, urn: str, name: str) -> Object:
         self.cloud.numbers[name] += 1

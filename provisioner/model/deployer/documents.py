@@ -1,0 +1,125 @@
+"""The documents: what the deployer's role may do, what roles that it makes may ever do, and who may become it."""
+
+from typing import Any
+
+from provisioner.model.deployer import statements as s
+from provisioner.model.deployer.actions import AGENT
+from provisioner.model.errors import UsageError
+from provisioner.model.tenant import CloudKind, Target
+
+Document = dict[str, Any]
+MACHINE = "${aws:PrincipalTag/provision:tenant}"
+_PARTS = {"network": s.network, "data": s.data, "identity": s.identity, "front": s.front, "watch": s.watch}
+
+
+def policies(target: Target) -> dict[str, Document]:
+    """The deployer's role, in parts: a managed policy has at most 6,144 characters. Raises UsageError for a target
+    that isn't on AWS."""
+    place = _place(target)
+    outside = {"StringNotEquals": {"aws:RequestedRegion": [*target.regions, "us-east-1"]}}
+    # IAM, Route 53 and STS answer from us-east-1 whatever the region.
+    fence = {"Sid": "OtherRegions", "Effect": "Deny", "Action": ["*"], "Resource": ["*"], "Condition": outside}
+    found = {name: _document(part(place)) for name, part in _PARTS.items()}
+    found["identity"]["Statement"].append(fence)
+    return found
+
+
+def actions(target: Target) -> list[str]:
+    """Every action that the policies allow, sorted."""
+    allowed = (p for d in policies(target).values() for p in d["Statement"] if p["Effect"] == "Allow")
+    return sorted({action for permission in allowed for action in permission["Action"]})
+
+
+def boundary(target: Target) -> Document:
+    """The most that any role of a tenant may ever do, told apart by the role's own tag `provision:tenant`. It is made
+    by the account's owner, and the deployer can't change it."""
+    place = _place(target)
+    own = {"StringEquals": {"aws:ResourceTag/provision:tenant": MACHINE}}
+    bucket = f"arn:aws:s3:::{place.account}-{MACHINE}-files"
+    master = place.arn("rds", f"db:{MACHINE}")
+    logs = [f"log-group:/provision/{MACHINE}/*"]
+    return _document(
+        [
+            s.statement("Agent", AGENT, ["*"]),
+            s.statement("Key", ["kms:Decrypt", "kms:GenerateDataKey"], [place.arn("kms", "key/*")], own),
+            s.statement("Bucket", ["s3:ListBucket"], [bucket]),
+            s.statement("Objects", ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], [f"{bucket}/*"]),
+            s.statement(
+                "Logs",
+                ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
+                [place.arn("logs", name) for name in logs],
+            ),
+            s.statement("SeeLogs", ["logs:DescribeLogGroups"], ["*"]),
+            s.statement(
+                "Secret",
+                ["secretsmanager:GetSecretValue"],
+                [place.arn("secretsmanager", f"secret:provision/{MACHINE}/*")],
+            ),
+            # The bootstrap lets the machine read the master's secret for some minutes.
+            s.statement(
+                "Master",
+                ["secretsmanager:GetSecretValue"],
+                [place.arn("secretsmanager", "secret:rds!db-*")],
+                {"ArnLike": {"aws:ResourceTag/aws:rds:primaryDBInstanceArn": master}},
+            ),
+        ]
+    )
+
+
+def trust(target: Target, principal: str) -> Document:
+    """Who may become the deployer (`principal`: an ARN), and only for one named tenant at a time."""
+    _place(target)
+    return {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Sid": "ForOneTenant",
+                "Effect": "Allow",
+                "Principal": {"AWS": principal},
+                "Action": ["sts:AssumeRole", "sts:TagSession"],
+                "Condition": {
+                    "StringLike": {"aws:RequestTag/tenant": "?*"},
+                    "ForAllValues:StringEquals": {"aws:TagKeys": ["tenant"]},
+                },
+            }
+        ],
+    }
+
+
+def caller(target: Target) -> Document:
+    """What those who run provision need themselves: to become the deployer, and the state with its key."""
+    place = _place(target)
+    role = target.role or place.arn("iam", "role/provision-deployer", region="")
+    found = [s.statement("Become", ["sts:AssumeRole", "sts:TagSession"], [role])]
+    state = target.state or ""
+    if state.startswith("s3://"):
+        bucket = state.removeprefix("s3://").split("?")[0].rstrip("/")
+        name, _, prefix = bucket.partition("/")
+        objects = f"arn:aws:s3:::{name}/{prefix + '/' if prefix else ''}*"
+        see = ["s3:GetBucketLocation", "s3:GetBucketPublicAccessBlock", "s3:GetBucketVersioning", "s3:ListBucket"]
+        found.append(s.statement("SeeState", see, [f"arn:aws:s3:::{name}"]))
+        found.append(s.statement("State", ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], [objects]))
+    if (target.secrets or "").startswith("awskms://"):
+        # An alias names its key in no policy; the condition holds the permission to that one.
+        key = (target.secrets or "").removeprefix("awskms://").split("?")[0].lstrip("/")
+        use = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"]
+        if key.startswith("alias/"):
+            by_alias = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": key}}
+            found.append(s.statement("StateKey", use, [place.arn("kms", "key/*")], by_alias))
+        else:
+            found.append(
+                s.statement("StateKey", use, [key if key.startswith("arn:") else place.arn("kms", f"key/{key}")])
+            )
+    return _document(found)
+
+
+def _document(found: list[s.Statement]) -> Document:
+    return {"Version": "2012-10-17", "Statement": found}
+
+
+def _place(target: Target) -> s.Place:
+    if target.cloud is not CloudKind.AWS or target.account is None:
+        raise UsageError(
+            f"target {target.name} is not on AWS: it has no deployer's role", hint="choose one on AWS with --target"
+        )
+    return s.Place(target.account, target.regions, target.domain)

@@ -1,0 +1,256 @@
+"""What the deployer must be able to do, service by service: the actions that each resource type of a stack and each
+adapter needs, and the narrowest condition that the service supports for them.
+
+Three ways keep a session inside its tenant: the tag that a resource is made with (`aws:RequestTag`), the tag that it
+bears (`aws:ResourceTag`), and its name. Which of them a service knows is in AWS's Service Authorization Reference.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from provisioner.model.deployer.actions import (
+    ALARMS,
+    BALANCERS,
+    BUCKET,
+    CERTIFICATES,
+    KEYS,
+    LOGS,
+    PROFILES,
+    RDS,
+    READ_BALANCERS,
+    READ_EC2,
+    ROLES,
+    SECRETS,
+    TOPICS,
+)
+
+TENANT = "${aws:PrincipalTag/tenant}"
+BORN = {"StringEquals": {"aws:RequestTag/provision:tenant": TENANT}}
+OWN = {"StringEquals": {"aws:ResourceTag/provision:tenant": TENANT}}
+BOUNDARY = "provision-boundary"
+_SSM_CORE = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
+
+Statement = dict[str, Any]
+Condition = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the deployer works: the account, its regions, and the DNS zone below which tenants answer."""
+
+    account: str
+    regions: tuple[str, ...]
+    domain: str
+
+    def arn(self, service: str, resource: str, *, region: str = "*") -> str:
+        """An ARN of this account; `region` "" for global services."""
+        return f"arn:aws:{service}:{region}:{self.account}:{resource}"
+
+
+def network(place: Place) -> list[Statement]:
+    """EC2: networks, addresses, machines."""
+    made = ["vpc", "subnet", "route-table", "internet-gateway", "natgateway", "elastic-ip", "security-group"]
+    made += ["security-group-rule", "vpc-endpoint", "vpc-flow-log", "instance"]
+    used = ("vpc", "subnet", "route-table", "elastic-ip", "security-group")
+    create = [
+        "ec2:AllocateAddress",
+        "ec2:AuthorizeSecurityGroupEgress",
+        "ec2:AuthorizeSecurityGroupIngress",
+        "ec2:CreateFlowLogs",
+        "ec2:CreateInternetGateway",
+        "ec2:CreateNatGateway",
+        "ec2:CreateRouteTable",
+        "ec2:CreateSecurityGroup",
+        "ec2:CreateSubnet",
+        "ec2:CreateVpc",
+        "ec2:CreateVpcEndpoint",
+        "ec2:RunInstances",
+    ]
+    # What RunInstances takes along and nobody can tag beforehand: the image, and the disk and card it makes.
+    untagged = [
+        "arn:aws:ec2:*::image/*",
+        "arn:aws:ec2:*::snapshot/*",
+        place.arn("ec2", "volume/*"),
+        place.arn("ec2", "network-interface/*"),
+    ]
+    change = [
+        "ec2:AssociateAddress",
+        "ec2:AssociateRouteTable",
+        "ec2:AttachInternetGateway",
+        "ec2:CreateRoute",
+        "ec2:DeleteFlowLogs",
+        "ec2:DeleteInternetGateway",
+        "ec2:DeleteNatGateway",
+        "ec2:DeleteRoute",
+        "ec2:DeleteRouteTable",
+        "ec2:DeleteSecurityGroup",
+        "ec2:DeleteSubnet",
+        "ec2:DeleteTags",
+        "ec2:DeleteVpc",
+        "ec2:DeleteVpcEndpoints",
+        "ec2:DetachInternetGateway",
+        "ec2:DisassociateAddress",
+        "ec2:DisassociateRouteTable",
+        "ec2:ModifyInstanceAttribute",
+        "ec2:ModifyInstanceMetadataOptions",
+        "ec2:ModifySecurityGroupRules",
+        "ec2:ModifySubnetAttribute",
+        "ec2:ModifyVolume",
+        "ec2:ModifyVpcAttribute",
+        "ec2:ModifyVpcEndpoint",
+        "ec2:MonitorInstances",
+        "ec2:ReleaseAddress",
+        "ec2:ReplaceRoute",
+        "ec2:ReplaceRouteTableAssociation",
+        "ec2:RevokeSecurityGroupEgress",
+        "ec2:RevokeSecurityGroupIngress",
+        "ec2:StartInstances",
+        "ec2:StopInstances",
+        "ec2:TerminateInstances",
+        "ec2:UnmonitorInstances",
+        "ec2:UpdateSecurityGroupRuleDescriptionsEgress",
+        "ec2:UpdateSecurityGroupRuleDescriptionsIngress",
+    ]
+    # The default security group is AWS's own and bears no tag: it is emptied and tagged once, by this right.
+    first_tag = {**BORN, "Null": {"aws:ResourceTag/provision:tenant": "true"}}
+    return [
+        statement("SeeNetworks", READ_EC2, ["*"]),
+        statement("MakeNetworks", create, [place.arn("ec2", f"{kind}/*") for kind in made], BORN),
+        statement("MakeInNetworks", create, [place.arn("ec2", f"{kind}/*") for kind in used], OWN),
+        statement("MakeMachines", ["ec2:RunInstances"], untagged),
+        statement("TagWhatIsMade", ["ec2:CreateTags"], [place.arn("ec2", "*/*")], first_tag),
+        statement("TagWhatIsOwn", ["ec2:CreateTags"], [place.arn("ec2", "*/*")], OWN),
+        statement("ChangeNetworks", change, [place.arn("ec2", "*/*")], OWN),
+    ]
+
+
+def data(place: Place) -> list[Statement]:
+    """The database, its log groups, the bucket, the key and the secrets."""
+    database = [
+        place.arn("rds", f"db:{TENANT}"),
+        place.arn("rds", f"pg:{TENANT}-*"),
+        place.arn("rds", f"subgrp:{TENANT}"),
+    ]
+    bucket = f"arn:aws:s3:::{place.account}-{TENANT}-files"
+    secrets = [place.arn("secretsmanager", f"secret:provision/{TENANT}/*")]
+    logs = [f"log-group:/provision/{TENANT}/*", f"log-group:/aws/rds/instance/{TENANT}/*"]
+    return [
+        statement("Databases", RDS, database),
+        statement("MakeDatabases", ["rds:CreateDBInstance"], [place.arn("rds", "og:default:*")]),
+        statement("SeeDatabases", ["rds:DescribeDBInstances", "rds:DescribeDBParameterGroups"], ["*"]),
+        statement("SeeMoreDatabases", ["rds:DescribeDBSubnetGroups", "rds:DescribeDBEngineVersions"], ["*"]),
+        # RDS makes the master's secret in our name, and calls it rds!db-ID.
+        statement(
+            "MasterSecrets",
+            ["secretsmanager:CreateSecret", "secretsmanager:TagResource"],
+            [place.arn("secretsmanager", "secret:rds!db-*")],
+        ),
+        statement("Secrets", SECRETS, secrets),
+        statement("SeeSecrets", ["secretsmanager:ListSecrets"], ["*"]),
+        statement("Bucket", BUCKET, [bucket]),
+        statement("Objects", ["s3:DeleteObject", "s3:DeleteObjectVersion"], [f"{bucket}/*"]),
+        statement("SeeBuckets", ["s3:ListAllMyBuckets"], ["*"]),
+        statement("MakeKeys", ["kms:CreateKey", "kms:TagResource"], ["*"], BORN),
+        statement("Keys", KEYS, [place.arn("kms", "key/*")], OWN),
+        statement("KeyNames", _ALIASES, [place.arn("kms", f"alias/provision/{TENANT}")]),
+        statement("KeyNamesOnKeys", _ALIASES, [place.arn("kms", "key/*")], OWN),
+        # RDS, EBS and Secrets Manager use the key for us, and only they.
+        statement(
+            "KeysByServices",
+            ["kms:CreateGrant"],
+            [place.arn("kms", "key/*")],
+            {**OWN, "Bool": {"kms:GrantIsForAWSResource": "true"}},
+        ),
+        statement("SeeKeys", ["kms:ListKeys", "kms:ListAliases"], ["*"]),
+        statement("LogGroups", LOGS, [place.arn("logs", name) for name in logs]),
+        statement("SeeLogGroups", ["logs:DescribeLogGroups"], ["*"]),
+    ]
+
+
+_ALIASES = ["kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"]
+
+
+def identity(place: Place) -> list[Statement]:
+    """IAM: roles inside the boundary, and handing them to the services that use them."""
+    roles = place.arn("iam", f"role/provision-{TENANT}-*", region="")
+    profiles = place.arn("iam", f"instance-profile/provision-{TENANT}-*", region="")
+    inside = {"ArnEquals": {"iam:PermissionsBoundary": place.arn("iam", f"policy/{BOUNDARY}", region="")}}
+    services = {"StringEquals": {"iam:PassedToService": ["ec2.amazonaws.com", "vpc-flow-logs.amazonaws.com"]}}
+    linked = ["rds.amazonaws.com", "elasticloadbalancing.amazonaws.com"]
+    return [
+        statement("Roles", ROLES, [roles]),
+        statement("RolesInside", ["iam:CreateRole", "iam:PutRolePermissionsBoundary"], [roles], inside),
+        statement("GrantsInside", ["iam:PutRolePolicy", "iam:DeleteRolePolicy"], [roles], inside),
+        statement(
+            "ManagedInside",
+            ["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
+            [roles],
+            {"ArnEquals": {**inside["ArnEquals"], "iam:PolicyARN": _SSM_CORE}},
+        ),
+        statement("HandOver", ["iam:PassRole"], [roles], services),
+        statement("Profiles", PROFILES, [profiles]),
+        statement(
+            "LinkedRoles",
+            ["iam:CreateServiceLinkedRole"],
+            [place.arn("iam", "role/aws-service-role/*", region="")],
+            {"StringEquals": {"iam:AWSServiceName": linked}},
+        ),
+        statement("SeeItself", ["iam:SimulatePrincipalPolicy", "iam:GetRole"], [place.arn("iam", "role/*", region="")]),
+    ]
+
+
+def front(place: Place) -> list[Statement]:
+    """Names, certificates, balancers."""
+    names = {
+        "ForAllValues:StringLike": {
+            "route53:ChangeResourceRecordSetsNormalizedRecordNames": [
+                f"{TENANT}.{place.domain}",
+                f"*.{TENANT}.{place.domain}",
+            ]
+        }
+    }
+    balancers = [
+        place.arn("elasticloadbalancing", f"{kind}/{TENANT}/*")
+        for kind in ("loadbalancer/app", "targetgroup", "listener/app")
+    ]
+    return [
+        statement("Names", ["route53:ChangeResourceRecordSets"], ["arn:aws:route53:::hostedzone/*"], names),
+        statement(
+            "SeeNames", ["route53:GetHostedZone", "route53:ListResourceRecordSets"], ["arn:aws:route53:::hostedzone/*"]
+        ),
+        statement("SeeChanges", ["route53:GetChange"], ["arn:aws:route53:::change/*"]),
+        statement("SeeZones", ["route53:ListHostedZones", "route53:ListHostedZonesByName"], ["*"]),
+        statement("SeeZoneTags", ["route53:ListTagsForResource"], ["arn:aws:route53:::hostedzone/*"]),
+        statement("MakeCertificates", ["acm:RequestCertificate", "acm:AddTagsToCertificate"], ["*"], BORN),
+        statement("Certificates", CERTIFICATES, [place.arn("acm", "certificate/*")], OWN),
+        statement("SeeCertificates", ["acm:ListCertificates"], ["*"]),
+        statement("Balancers", BALANCERS, balancers),
+        statement("SeeBalancers", READ_BALANCERS, ["*"]),
+    ]
+
+
+def watch(place: Place) -> list[Statement]:
+    """Alarms, topics, commands on machines, and the account's limits."""
+    machines = {"StringEquals": {"ssm:resourceTag/provision:tenant": TENANT}}
+    topics = [place.arn("sns", f"provision-{TENANT}-*")]
+    alarms = [place.arn("cloudwatch", f"alarm:provision-{TENANT}-*")]
+    return [
+        statement("Topics", TOPICS, topics),
+        statement("SeeTopics", ["sns:ListTopics"], ["*"]),
+        statement("Alarms", ALARMS, alarms),
+        statement("Commands", ["ssm:SendCommand"], [place.arn("ec2", "instance/*")], machines),
+        statement("CommandWords", ["ssm:SendCommand"], ["arn:aws:ssm:*::document/AWS-RunShellScript"]),
+        statement("SeeCommands", ["ssm:DescribeInstanceInformation", "ssm:GetCommandInvocation"], ["*"]),
+        statement("SeeLimits", ["servicequotas:GetAWSDefaultServiceQuota", "servicequotas:GetServiceQuota"], ["*"]),
+    ]
+
+
+def statement(
+    sid: str, actions: Sequence[str], resources: Sequence[str], condition: Condition | None = None
+) -> Statement:
+    """One permission."""
+    made: Statement = {"Sid": sid, "Effect": "Allow", "Action": sorted(actions), "Resource": list(resources)}
+    if condition:
+        made["Condition"] = {k: dict(v) for k, v in condition.items()}
+    return made

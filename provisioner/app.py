@@ -118,7 +118,8 @@ class App:
 
     def target(self) -> Target:
         """The target of this command: the one that was asked for, or the registry's default. Raises UsageError."""
-        return self.registry().load().default_target
+        found: Target = self.registry().load().default_target
+        return found
 
     def ready(self, target: Target) -> None:
         with self._lock:

@@ -66,6 +66,7 @@ class Database(pulumi.ComponentResource):
             "database-monitoring-role",
             name=self._scope.physical("database-monitoring"),
             assume_role_policy=trust("monitoring.rds.amazonaws.com", self._scope.args.account),
+            permissions_boundary=self._scope.boundary_arn,
             tags=self._scope.tags("database-monitoring-role"),
             opts=self._named,
         )

@@ -209,3 +209,12 @@ AGENT = [
     "ec2messages:GetMessages",
     "ec2messages:SendReply",
 ]
+
+MONITORING = [
+    "logs:CreateLogGroup",
+    "logs:CreateLogStream",
+    "logs:DescribeLogStreams",
+    "logs:GetLogEvents",
+    "logs:PutLogEvents",
+    "logs:PutRetentionPolicy",
+]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from provisioner.model.deployer import statements as s
-from provisioner.model.deployer.actions import AGENT
+from provisioner.model.deployer.actions import AGENT, MONITORING
 from provisioner.model.errors import UsageError
 from provisioner.model.tenant import CloudKind, Target
 
@@ -49,6 +49,8 @@ def boundary(target: Target) -> Document:
                 ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
                 [place.arn("logs", name) for name in logs],
             ),
+            # RDS's enhanced monitoring writes all databases' figures into this one group.
+            s.statement("Monitoring", MONITORING, [place.arn("logs", "log-group:RDS*")]),
             s.statement("SeeLogs", ["logs:DescribeLogGroups"], ["*"]),
             s.statement(
                 "Secret",

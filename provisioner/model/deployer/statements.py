@@ -29,7 +29,11 @@ TENANT = "${aws:PrincipalTag/tenant}"
 BORN = {"StringEquals": {"aws:RequestTag/provision:tenant": TENANT}}
 OWN = {"StringEquals": {"aws:ResourceTag/provision:tenant": TENANT}}
 BOUNDARY = "provision-boundary"
-_SSM_CORE = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
+_ATTACHED = [
+    "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
+    "arn:aws:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole",
+]
+_USERS = ["ec2.amazonaws.com", "monitoring.rds.amazonaws.com", "vpc-flow-logs.amazonaws.com"]
 
 Statement = dict[str, Any]
 Condition = Mapping[str, Mapping[str, Any]]
@@ -147,7 +151,7 @@ def data(place: Place) -> list[Statement]:
             [place.arn("secretsmanager", "secret:rds!db-*")],
         ),
         statement("Secrets", SECRETS, secrets),
-        statement("SeeSecrets", ["secretsmanager:ListSecrets"], ["*"]),
+        statement("SeeSecrets", ["secretsmanager:GetRandomPassword", "secretsmanager:ListSecrets"], ["*"]),
         statement("Bucket", BUCKET, [bucket]),
         statement("Objects", ["s3:DeleteObject", "s3:DeleteObjectVersion"], [f"{bucket}/*"]),
         statement("SeeBuckets", ["s3:ListAllMyBuckets"], ["*"]),
@@ -176,7 +180,7 @@ def identity(place: Place) -> list[Statement]:
     roles = place.arn("iam", f"role/provision-{TENANT}-*", region="")
     profiles = place.arn("iam", f"instance-profile/provision-{TENANT}-*", region="")
     inside = {"ArnEquals": {"iam:PermissionsBoundary": place.arn("iam", f"policy/{BOUNDARY}", region="")}}
-    services = {"StringEquals": {"iam:PassedToService": ["ec2.amazonaws.com", "vpc-flow-logs.amazonaws.com"]}}
+    services = {"StringEquals": {"iam:PassedToService": _USERS}}
     linked = ["rds.amazonaws.com", "elasticloadbalancing.amazonaws.com"]
     return [
         statement("Roles", ROLES, [roles]),
@@ -186,7 +190,7 @@ def identity(place: Place) -> list[Statement]:
             "ManagedInside",
             ["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
             [roles],
-            {"ArnEquals": {**inside["ArnEquals"], "iam:PolicyARN": _SSM_CORE}},
+            {"ArnEquals": {**inside["ArnEquals"], "iam:PolicyARN": _ATTACHED}},
         ),
         statement("HandOver", ["iam:PassRole"], [roles], services),
         statement("Profiles", PROFILES, [profiles]),
@@ -196,6 +200,7 @@ def identity(place: Place) -> list[Statement]:
             [place.arn("iam", "role/aws-service-role/*", region="")],
             {"StringEquals": {"iam:AWSServiceName": linked}},
         ),
+        statement("SeePolicies", ["iam:ListPolicies"], ["*"]),
         statement("SeeItself", ["iam:SimulatePrincipalPolicy", "iam:GetRole"], [place.arn("iam", "role/*", region="")]),
     ]
 

@@ -190,7 +190,11 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     def _adopt(self, urn: str, known: str | None) -> Object | None:
         ours = (o for o in self.cloud.objects.values() if o.urn == urn)
-        return None if known is None or not self.cloud.adopts else next((o for o in ours if o.id not in known.split(",")), None)
+        return (
+            None
+            if known is None or not self.cloud.adopts
+            else next((o for o in ours if o.id not in known.split(",")), None)
+        )
 
     def _make(self, urn: str, name: str) -> Object:
         self.cloud.numbers[name] += 1

@@ -14,6 +14,7 @@ from provisioner.model.ledger import TenantRecord
 from provisioner.model.ports import Cloud, Engine, Ledger, Operations, Prober, Stack
 from provisioner.model.stack import PROJECT, StackArgs
 from provisioner.model.tenant import CloudKind, Release, Target
+from provisioner.model.tools import Tools
 from provisioner.settings import Settings, private
 
 if TYPE_CHECKING:
@@ -99,6 +100,23 @@ class App:
         home = self.settings.folder()
         database = f"sqlite:///{home / 'durable.db'}"
         return DurableOperations(database, definitions, self.ledger, self.clock, home, current_holder())
+
+    @cached_property
+    def tools(self) -> Tools:
+        from provisioner.engines.pulumi_cli.tools import PulumiTools
+
+        return PulumiTools(self.settings.folder())
+
+    @property
+    def engine_name(self) -> str | None:
+        return self.settings.engine
+
+    def reach_state(self, target: Target) -> None:
+        from provisioner.engines.pulumi_cli.engine import PulumiCliEngine
+
+        engine = self.engine(target)
+        if isinstance(engine, PulumiCliEngine):
+            engine.reach()
 
     @cached_property
     def program_version(self) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from provisioner import __version__
-from provisioner.cli import deployer, doctor, operations, registry, sandbox, tenants
+from provisioner.cli import deployer, doctor, operations, registry, sandbox, setup, tenants
 from provisioner.cli.framework import EngineOption, OutputOption, RegistryOption, Shared, TargetOption, YesOption
 
 app = typer.Typer(
@@ -46,6 +46,7 @@ operations.register(app)
 registry.register(app)
 sandbox.register(app)
 doctor.register(app)
+setup.register(app)
 deployer.register(app)
 
 

@@ -71,5 +71,8 @@ class AwsCloud:
     def denied(self, actions: Sequence[str]) -> list[str]:
         return permissions.denied(self._clients, self.caller().arn, actions)
 
+    def key_state(self, key: str) -> str:
+        return permissions.key_state(self._clients, key)
+
     def clock_skew(self) -> timedelta:
         return permissions.clock_skew(self._clients)

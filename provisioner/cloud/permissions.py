@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from provisioner.cloud.session import Clients, translated
+from provisioner.model.errors import ProvisionError
 
 _ASSUMED = re.compile(r"^arn:(?P<partition>[^:]+):sts::(?P<account>\d+):assumed-role/(?P<role>[^/]+)/")
 _AT_ONCE = 100
@@ -43,6 +44,15 @@ def clock_skew(clients: Clients) -> timedelta:
         after = datetime.now(UTC)
     theirs = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
     return theirs - (before + (after - before) / 2)
+
+
+def key_state(clients: Clients, key: str) -> str:
+    """Of a KMS key. Raises ProvisionError unless it is enabled."""
+    with translated("kms DescribeKey"):
+        state = str(clients["kms"].describe_key(KeyId=key)["KeyMetadata"]["KeyState"])
+    if state != "Enabled":
+        raise ProvisionError(f"the key {key} is {state}", hint=f"aws kms enable-key --key-id {key}")
+    return state
 
 
 def _principal(clients: Clients, caller: str) -> str:

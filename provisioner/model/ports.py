@@ -228,6 +228,9 @@ class Cloud(Protocol):
         """Which of these IAM actions the caller may not do, by IAM's own simulation. Raises ProvisionError where it
         can't be told (the caller may not simulate)."""
 
+    def key_state(self, key: str) -> str:
+        """The state of a KMS key (id, ARN or alias/NAME): "Enabled". Raises ProvisionError for any other."""
+
     def clock_skew(self) -> timedelta:
         """The cloud's clock minus ours. AWS refuses requests that are off by more than 5 minutes."""
 

@@ -9,6 +9,7 @@ from provisioner.model.ledger import TenantRecord
 from provisioner.model.ports import Cloud, Engine, Ledger, Operations, Prober, Stack
 from provisioner.model.stack import StackArgs
 from provisioner.model.tenant import Release, Target, Tenant
+from provisioner.model.tools import Tools
 
 
 class RegistryView(Protocol):
@@ -92,6 +93,17 @@ class House(Protocol):
 
     def cloud(self, target: Target, region: str) -> Cloud:
         """The target's cloud in one region."""
+
+    @property
+    def tools(self) -> Tools:
+        """Programs that production needs."""
+
+    @property
+    def engine_name(self) -> str | None:
+        """The engine that was asked for; None for what fits the target."""
+
+    def reach_state(self, target: Target) -> None:
+        """Open the place where the target's stacks are kept, as a run would. Raises ProvisionError."""
 
     def image(self, target: Target, release: Release, region: str) -> str:
         """The AMI id of a release. Raises UsageError where the release has none for that region."""

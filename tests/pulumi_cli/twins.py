@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from provisioner.engines.embedded.engine import EmbeddedEngine
-from provisioner.engines.embedded.state import Resource, verify
+from provisioner.engines.embedded.state import STACK_TYPE, Resource, verify
 from provisioner.engines.pulumi_cli.engine import Backend, PulumiCliEngine
-from provisioner.model.change import Plan, RunResult
+from provisioner.model.change import Plan, RunResult, StepOp
 from provisioner.model.errors import ProvisionError
 from provisioner.model.json import Json
 from provisioner.model.ports import Engine, RunOptions, Stack
@@ -25,6 +25,7 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _INCIDENTAL = ("created", "modified", "sourcePosition", "stackTrace")
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
+_GOING = (StepOp.DELETE, StepOp.REPLACE, StepOp.DELETE_REPLACED, StepOp.CREATE_REPLACEMENT)
 _FAILED = re.compile(r"^\S+:\S+ (\S+): ")
 
 
@@ -40,6 +41,7 @@ class Seen:
     state: list[Any]
     pending: list[Any]
     cloud: dict[str, Any]
+    guarded: set[str]
 
 
 @dataclass
@@ -79,6 +81,7 @@ class Side:
             state=sorted((normal(r) for r in resources), key=str),
             pending=sorted((normal(o) for o in deployment.get("pending_operations") or []), key=str),
             cloud={k: (o.urn, o.props) for k, o in self.cloud.objects.items()},
+            guarded={s.name for s in result.steps if s.protected and s.op in _GOING} if result else set(),
         )
 
     def _happen(self, action: Action) -> None:
@@ -112,18 +115,27 @@ class Twins:
         stack = Stack("tenant", name, action.program)
         ours, theirs = self.ours.act(stack, action), self.theirs.act(stack, action)
         assert (ours.error, ours.failed) == (theirs.error, theirs.failed)
-        if ours.error is None or action.continue_on_error:
+        if ours.error is None and "preview" in action.verb and ours.guarded:
+            # The CLI looks no further than to the first protected resource that would go.
+            assert theirs.guarded <= ours.guarded
+            assert theirs.steps <= ours.steps
+            return True
+        if ours.error is None:
             compare(ours, theirs, action)
             return True
-        names = connected(ours.failed, [action.program, *([before] if before else [])])
-        same = compare_failed(ours, theirs, names)
+        programs = [action.program, *([before] if before else [])]
+        if action.continue_on_error:
+            same = compare_continued(ours, theirs, reached(ours.failed, programs, 1))
+        else:
+            names = reached(ours.failed, programs, 0) | reached(ours.failed, programs, 1)
+            same = compare_failed(ours, theirs, names)
         # Ids are numbers of creations, and one that was made and is gone has left its number.
         return same and self.ours.cloud.numbers == self.theirs.cloud.numbers
 
 
 def compare(ours: Seen, theirs: Seen, action: Action) -> None:
     """Raises AssertionError for the first difference."""
-    assert _counted(ours, action) == _counted(theirs, action)
+    assert Counter(ours.calls) == Counter(theirs.calls)
     for pair in _related(action.program):
         assert _only(ours.calls, pair) == _only(theirs.calls, pair), pair
     assert ours.steps == theirs.steps
@@ -144,15 +156,36 @@ def compare_failed(ours: Seen, theirs: Seen, names: set[str]) -> bool:
     return _states(ours, theirs) and ours.cloud == theirs.cloud
 
 
-def connected(failed: set[str], programs: list[Program]) -> set[str]:
-    """The names of what failed, of what it needs and of what needs it, however far in each of the programs."""
+def compare_continued(ours: Seen, theirs: Seen, waiting: set[str]) -> bool:
+    """A failed run that goes on (`continue_on_error`) does the same to all that doesn't need what failed. Whether it
+    did the same to the rest.
+
+    What needs it must wait, on both; but the CLI still checks and diffs it, with unknown inputs, and where it is to be
+    deleted before its replacement, deletes it. The embedded engine leaves it as it is, on purpose.
+    """
+
+    def acts(seen: Seen) -> Counter[tuple[str, str]]:
+        return Counter(c for c in seen.calls if c[1] not in waiting and c[0] not in ("Check", "Diff"))
+
+    def rest(seen: Seen) -> list[Any]:
+        return [r for r in seen.state if _name(r) not in waiting and r["type"] != STACK_TYPE]
+
+    assert acts(ours) == acts(theirs)
+    assert rest(ours) == rest(theirs)
+    assert ours.pending == theirs.pending == []
+    for seen in (ours, theirs):
+        assert not [c for c in seen.calls if c[0] == "Create" and c[1] in waiting and c[1] not in seen.failed]
+    return _states(ours, theirs) and ours.cloud == theirs.cloud
+
+
+def reached(failed: set[str], programs: list[Program], way: int) -> set[str]:
+    """What failed, and what it needs (`way` 0) or what needs it (1), however far in each of the programs."""
     found = set(failed)
     for pairs in map(_related, programs):
-        for first, second in ((0, 1), (1, 0)):
-            reached = set(failed)
-            while more := {p[second] for p in pairs if p[first] in reached} - reached:
-                reached |= more
-            found |= reached
+        near = set(failed)
+        while more := {p[1 - way] for p in pairs if p[way] in near} - near:
+            near |= more
+        found |= near
     return found
 
 
@@ -181,19 +214,12 @@ def _failed(error: ProvisionError | None) -> set[str]:
     return {found[1] for found in map(_FAILED.match, lines) if found}
 
 
-def _counted(seen: Seen, action: Action) -> Counter[tuple[str, str]]:
-    """The calls. Where a failed run goes on (`continue_on_error`), the CLI checks and diffs what it then skips, with
-    unknown inputs; the embedded engine skips it at once. What acts on the cloud is the same."""
-    went_on = action.continue_on_error and seen.error is not None
-    return Counter(c for c in seen.calls if not went_on or c[0] not in ("Check", "Diff"))
-
-
 def _states(ours: Seen, theirs: Seen) -> bool:
     """Whether the states are equal. After a failed run that went on (`continue_on_error`) the CLI writes its mark for
     unknown values into the stack's outputs; the embedded engine keeps the last known ones, on purpose."""
 
     def stack(seen: Seen) -> Any:
-        return next((r for r in seen.state if r["type"] == "pulumi:pulumi:Stack"), {})
+        return next((r for r in seen.state if r["type"] == STACK_TYPE), {})
 
     marked = "unknown" in str(stack(theirs).get("outputs"))
     both = [[{**r, "outputs": None} if marked and r == stack(s) else r for r in s.state] for s in (ours, theirs)]

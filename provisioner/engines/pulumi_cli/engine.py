@@ -69,7 +69,8 @@ class PulumiCliEngine:
         self._grace = grace
 
     def preview(self, stack: Stack, options: RunOptions = _DEFAULTS) -> Plan:
-        """See the port. A stack that isn't there is previewed in a state of its own, which is thrown away."""
+        """See the port. A stack that isn't there is previewed in a state of its own, which is thrown away. Where a
+        protected resource would go, the CLI looks no further: the plan is what it had seen, that one flagged."""
         folder = Folder.of(self._root, stack)
         if self.export(stack) is not None:
             return Plan(self._run("preview", stack, folder, options).steps)
@@ -125,6 +126,10 @@ class PulumiCliEngine:
                 self._init(stack, folder)
             self._import(stack, folder, deployment)
 
+    def reach(self) -> None:
+        """Open the state's place, as a run would. Raises what a run would."""
+        self._ask(Folder.of(self._root, Stack("tenant", "reach", lambda: None)), "whoami", "--json")
+
     @cached_property
     def _cli(self) -> Cli:
         return self._find_cli()
@@ -177,7 +182,7 @@ class PulumiCliEngine:
 
         def action() -> Outcome:
             outcome = self._once(verb, stack, folder, options, environ)
-            if outcome.code != 0:
+            if outcome.code != 0 and not (verb == "preview" and failures.protections(outcome.failures)):
                 raise failures.failed(_where(verb, stack), outcome.code, outcome.words, outcome.failures)
             return outcome
 
@@ -272,7 +277,7 @@ class PulumiCliEngine:
         except EndedBadlyError as error:
             if error.code == failures.STACK_NOT_FOUND:
                 raise _NoStackError("there is no such stack") from error
-            raise failures.failed(f"pulumi {words[0]} {words[1]}", error.code, error.words, ()) from error
+            raise failures.failed(f"pulumi {words[0]}", error.code, error.words, ()) from error
         return answer.stdout
 
     def _environ(self) -> dict[str, str]:

@@ -19,6 +19,8 @@ _OPS = {
     "discard-replaced": None,
     "remove-pending-replace": None,
 }
+# What the engine says last, of whatever went wrong before.
+_ECHOES = ("preview failed", "update failed")
 _QUIET = (StepOp.SAME, StepOp.REPLACE, StepOp.REFRESH)
 
 
@@ -105,6 +107,8 @@ class Recorder:
             self.warnings.append(text)
             if self.progress is not None:
                 self.progress(Event(EventKind.MESSAGE, self.stack, name_of(said.urn) if said.urn else "", message=text))
+            return
+        if not said.urn and text in _ECHOES and self.failures:
             return
         failure = self.failures.setdefault(said.urn or "", Failure(said.urn or ""))
         if text not in failure.message:

@@ -29,6 +29,7 @@ _NO_CREDENTIALS = re.compile(
     r"NoCredentialProviders|no EC2 IMDS role found|failed to refresh cached credentials|ExpiredToken|"
     r"InvalidClientTokenId|no valid credential sources|get credentials: |UnrecognizedClientException"
 )
+_PROTECTED = re.compile(r"because it is protected|currently marked for protection")
 _OTHER_KEY = "incorrect passphrase"
 # A process begins before it writes its lock; clocks of /proc are coarse.
 _SLACK = 2.0
@@ -74,6 +75,11 @@ class StateLockedError(LeaseHeldError):
 def _locks(text: str) -> list[Lock]:
     found = _LOCK.finditer(text)
     return [Lock(m["user"], m["host"], int(m["pid"]), datetime.fromisoformat(m["at"])) for m in found]
+
+
+def protections(lines: Sequence[str]) -> bool:
+    """Whether nothing but `protect` was in the way of what a preview would do."""
+    return bool(lines) and all(_PROTECTED.search(line) for line in lines)
 
 
 def failed(where: str, code: int, text: str, failures: Sequence[str]) -> ProvisionError:

@@ -10,12 +10,13 @@ from typing import Any
 from provisioner.ledger.store import open_ledger
 from provisioner.model.change import Plan, RunResult, Step, StepOp
 from provisioner.model.cloud import Caller, CommandResult, Database, Health, Machine, Quota
-from provisioner.model.errors import ProvisionError, UsageError
+from provisioner.model.errors import AuthenticationError, ProvisionError, UnsupportedError, UsageError
 from provisioner.model.json import Json, JsonDict
 from provisioner.model.ledger import OperationStatus, StepStatus, TenantRecord
 from provisioner.model.ports import OperationDefinition, Progress, RunOptions, Stack, StepContext
 from provisioner.model.stack import PROJECT, StackArgs
 from provisioner.model.tenant import CloudKind, Release, Sizing, Target, Tenant
+from provisioner.model.tools import Tool
 from provisioner.ops.converge import Converge
 from provisioner.ops.offboard import Offboard
 
@@ -158,8 +159,12 @@ class FakeCloud:
     limits: list[Quota] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     skew: timedelta = timedelta()
+    key: str | None = "Enabled"
+    known: bool = True
 
     def caller(self) -> Caller:
+        if not self.known:
+            raise AuthenticationError("no AWS credentials were found", hint="aws sso login")
         return Caller(self.account, "arn:operator", self.region)
 
     def zones(self) -> tuple[str, ...]:
@@ -209,6 +214,11 @@ class FakeCloud:
 
     def denied(self, actions: Sequence[str]) -> list[str]:
         return self.refused
+
+    def key_state(self, key: str) -> str:
+        if self.key is None:
+            raise ProvisionError(f"there is no key {key}")
+        return self.key
 
     def clock_skew(self) -> timedelta:
         return self.skew
@@ -261,8 +271,40 @@ class InLine:
         self.closed = True
 
 
+@dataclass
+class FakeTools:
+    """What is installed (None: nothing), and what was asked to be."""
+
+    cli_version: str | None = "3.272.0"
+    plugin_version: str | None = "7.51.1"
+    installed: list[str] = field(default_factory=list)
+
+    def cli(self) -> Tool:
+        if self.cli_version is None:
+            raise UnsupportedError("there is no Pulumi CLI", hint="provision setup")
+        return Tool("pulumi", self.cli_version, "/bin/pulumi")
+
+    def install_cli(self) -> Tool:
+        self.installed.append("cli")
+        self.cli_version = "3.272.0"
+        return self.cli()
+
+    def plugin(self) -> Tool | None:
+        return Tool("plugin aws", self.plugin_version, "/plugins") if self.plugin_version else None
+
+    def install_plugin(self) -> Tool:
+        self.installed.append("plugin")
+        return Tool("plugin aws", "7.51.1", "/plugins")
+
+    def wanted(self) -> tuple[str, str]:
+        return "3.272.0", "7.51.1"
+
+
 class FakeHouse:
     """Everything that the use cases need."""
+
+    engine_name: str | None = None
+    state_error: ProvisionError | None = None
 
     program_version = "p1"
 
@@ -273,6 +315,7 @@ class FakeHouse:
         self.fake_engine = FakeEngine()
         self.fake_cloud = FakeCloud()
         self.prober = FakeProber([Health("healthy", "1.0.0", 1, "acme")])
+        self.tools = FakeTools()
         self.started: list[str] = []
         self.operations = InLine(self.ledger, {**Converge(self).definitions(), **Offboard(self).definitions()})
 
@@ -284,6 +327,10 @@ class FakeHouse:
 
     def ready(self, target: Target) -> None:
         self.started.append(target.name)
+
+    def reach_state(self, target: Target) -> None:
+        if self.state_error is not None:
+            raise self.state_error
 
     def engine(self, target: Target) -> FakeEngine:
         return self.fake_engine

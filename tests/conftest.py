@@ -5,6 +5,27 @@ from collections.abc import Iterator
 import pytest
 
 from tests.installation import Installation
+from tests.pulumi_cli.real import CLI, MISSING
+
+_FLOOR = "tests/pulumi_cli/"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say by name whether the suite that needs a real Pulumi CLI was run: a skip must never pass for a success."""
+    counts = {
+        outcome: sum(getattr(r, "nodeid", "").startswith(_FLOOR) for r in terminalreporter.stats.get(outcome, []))
+        for outcome in ("passed", "failed", "error", "skipped")
+    }
+    if not any(counts.values()):
+        return
+    if CLI is None:
+        words = (
+            f"pulumi_cli suite: NOT RUN ({MISSING}): {counts['skipped']} tests skipped; `provision setup` installs one"
+        )
+        terminalreporter.write_sep("!", words, yellow=True, bold=True)
+        return
+    words = ", ".join(f"{n} {outcome}" for outcome, n in counts.items() if n)
+    terminalreporter.write_sep("=", f"pulumi_cli suite: run with Pulumi CLI {CLI.version} ({CLI.path}): {words}")
 
 
 @pytest.fixture(scope="module")

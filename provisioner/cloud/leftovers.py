@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from provisioner.cloud.databases import databases
+from provisioner.cloud.lookup.tagged import bears
 from provisioner.cloud.machines import machines
 from provisioner.cloud.session import Clients, code_of, translated
 
@@ -35,10 +36,11 @@ def _ec2(clients: Clients, tenant: str) -> Iterator[str]:
         argument = "Filter" if call == "describe_flow_logs" else "Filters"
         with translated(f"ec2 {call}"):
             answer = getattr(clients["ec2"], call)(**{argument: by_tag})
-        yield from (item[key] for item in answer[listing])
+        yield from (item[key] for item in answer[listing] if bears(item, {"provision:tenant": tenant}))
     with translated("ec2 describe_nat_gateways"):
         gateways = clients["ec2"].describe_nat_gateways(Filter=by_tag)["NatGateways"]
-    yield from (g["NatGatewayId"] for g in gateways if g["State"] not in ("deleting", "deleted"))
+    bearing = [g for g in gateways if bears(g, {"provision:tenant": tenant})]
+    yield from (g["NatGatewayId"] for g in bearing if g["State"] not in ("deleting", "deleted"))
 
 
 def _rest(clients: Clients, tenant: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+from provisioner.cloud.lookup.tagged import bears
 from provisioner.cloud.session import Clients, code_of, translated
 from provisioner.model.cloud import CommandResult, Machine
 from provisioner.model.errors import TimedOutError
@@ -20,6 +21,7 @@ def machines(clients: Clients, tenant: str) -> list[Machine]:
     with translated("ec2 DescribeInstances"):
         pages = list(clients["ec2"].get_paginator("describe_instances").paginate(Filters=filters))
     found = [i for page in pages for r in page["Reservations"] for i in r["Instances"]]
+    found = [i for i in found if bears(i, {"provision:tenant": tenant})]
     return [_machine(i) for i in sorted(found, key=lambda i: (i["LaunchTime"], i["InstanceId"]))]
 
 

@@ -8,7 +8,7 @@ from moto.core.responses import ActionResult, BaseResponse
 from moto.core.types import Base64EncodedString
 from moto.ec2.models.nat_gateways import NatGatewayBackend
 from moto.ec2.responses import EC2Response
-from moto.ec2.utils import parse_user_data
+from moto.ec2.utils import generic_filter, parse_user_data
 from moto.kms.models import KmsBackend
 from moto.logs.exceptions import ResourceNotFoundException
 from moto.logs.models import LogGroup
@@ -28,6 +28,7 @@ def install() -> None:
     moto.ec2.responses.instances.parse_user_data = _user_data  # type: ignore[attr-defined]
     around(RDSBackend, "modify_db_subnet_group")(_still_there)
     around(NatGatewayBackend, "delete_nat_gateway")(_of_a_gateway_that_is_there)
+    around(NatGatewayBackend, "describe_nat_gateways")(_by_tags_too)
 
 
 def associate_kms_key(self: Any) -> str:
@@ -61,6 +62,12 @@ def _of_a_gateway_that_is_there(original: Callable[..., Any], backend: Any, nat_
     if nat_gateway_id not in backend.nat_gateways:
         raise Refusal("NatGatewayNotFound", f"NatGateway {nat_gateway_id} was not found")
     return original(backend, nat_gateway_id)
+
+
+def _by_tags_too(original: Callable[..., Any], backend: Any, filters: Any, nat_gateway_ids: Any) -> Any:
+    """Moto answers with every gateway of the account whatever tags are asked for."""
+    found = original(backend, filters, nat_gateway_ids)
+    return generic_filter({k: v for k, v in (filters or {}).items() if k.startswith("tag")}, found)
 
 
 def monitor_instances(self: Any) -> ActionResult:

@@ -12,7 +12,7 @@ def _table(clients: Clients, table: str) -> Mapping[str, Any]:
     by_id = [{"Name": "route-table-id", "Values": [table]}]
     with translated("ec2 DescribeRouteTables"):
         found = clients["ec2"].describe_route_tables(Filters=by_id)["RouteTables"]
-    return found[0] if found else {}
+    return next((t for t in found if t["RouteTableId"] == table), {})
 
 
 def _route(clients: Clients, inputs: Inputs) -> str | None:

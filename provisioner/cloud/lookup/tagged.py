@@ -9,6 +9,15 @@ Tags = Mapping[str, str]
 _GONE = frozenset({"terminated", "shutting-down", "deleted", "deleting", "failed"})
 
 
+def bears(item: Mapping[str, Any], tags: Tags) -> bool:
+    """Whether one of EC2's answers bears the tags, whatever the service made of the filter that it was given.
+
+    An unknown or ignored filter answers with everything of the account, and what is found here gets imported or
+    deleted: another tenant's must never pass.
+    """
+    return tags.items() <= {t["Key"]: t["Value"] for t in item.get("Tags", [])}.items()
+
+
 def _ec2(
     call: str, listing: str, key: str, *, state: str | None = None, where: str = "Filters"
 ) -> Callable[[Clients, Tags], list[str]]:
@@ -18,7 +27,8 @@ def _ec2(
         by_tag = [{"Name": f"tag:{k}", "Values": [v]} for k, v in tags.items()]
         with translated(f"ec2 {call}"):
             items = _pages(clients["ec2"], call, listing, **{where: by_tag})
-            return [i[key] for i in items if state is None or str(i[state]).lower() not in _GONE]
+        bearing = [i for i in items if bears(i, tags)]
+        return [i[key] for i in bearing if state is None or str(i[state]).lower() not in _GONE]
 
     return look
 
@@ -33,7 +43,8 @@ def _instances(clients: Clients, tags: Tags) -> Iterator[str]:
     by_tag = [{"Name": f"tag:{k}", "Values": [v]} for k, v in tags.items()]
     with translated("ec2 DescribeInstances"):
         for reservation in _pages(clients["ec2"], "describe_instances", "Reservations", Filters=by_tag):
-            yield from (i["InstanceId"] for i in reservation["Instances"] if i["State"]["Name"] not in _GONE)
+            bearing = [i for i in reservation["Instances"] if bears(i, tags)]
+            yield from (i["InstanceId"] for i in bearing if i["State"]["Name"] not in _GONE)
 
 
 def _rules(*, egress: bool) -> Callable[[Clients, Tags], Iterator[str]]:
@@ -41,7 +52,8 @@ def _rules(*, egress: bool) -> Callable[[Clients, Tags], Iterator[str]]:
         by_tag = [{"Name": f"tag:{k}", "Values": [v]} for k, v in tags.items()]
         with translated("ec2 DescribeSecurityGroupRules"):
             rules = _pages(clients["ec2"], "describe_security_group_rules", "SecurityGroupRules", Filters=by_tag)
-        yield from (r["SecurityGroupRuleId"] for r in rules if bool(r["IsEgress"]) is egress)
+        bearing = [r for r in rules if bears(r, tags)]
+        yield from (r["SecurityGroupRuleId"] for r in bearing if bool(r["IsEgress"]) is egress)
 
     return look
 

@@ -37,7 +37,7 @@ def resources(fleet: Installation, tenant: str) -> Iterator[dict[str, Any]]:
 
 
 def import_id(resource: dict[str, Any]) -> str:
-    """What `pulumi import` takes for it: the id, but for three types (their pages in the registry, section "Import")."""
+    """What `pulumi import` takes for it: the id, but for three types (see "Import" on their pages of the registry)."""
     inputs = resource["inputs"]
     if resource["type"] == "aws:ec2/route:Route":
         return f"{inputs['routeTableId']}_{inputs['destinationCidrBlock']}"

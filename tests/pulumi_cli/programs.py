@@ -1,6 +1,5 @@
 """Random Pulumi programs over the toy cloud, and what may happen to them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import grpc
@@ -128,9 +127,7 @@ class Action:
 @st.composite
 def actions(draw: st.DrawFn) -> Action:
     """A command; two in three go without a failure."""
-    verb = draw(
-        st.sampled_from(["up", "up", "up", "up with refresh", "preview", "preview with refresh", "refresh", "destroy"])
-    )
+    verb = draw(st.sampled_from(VERBS))
     trouble = draw(st.sampled_from([None, None, "fails", "unhealthy"]))
     failing = st.tuples(st.sampled_from(["Create", "Update", "Delete", "Read", "Check"]), st.sampled_from(NAMES))
     return Action(
@@ -146,4 +143,3 @@ def actions(draw: st.DrawFn) -> Action:
 
 histories = st.lists(actions(), min_size=1, max_size=4)
 CODE = grpc.StatusCode.UNKNOWN
-Make = Callable[[], None]

@@ -3,12 +3,15 @@
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, note, settings
 
-from tests.pulumi_cli.programs import Action, histories
-from tests.pulumi_cli.twins import Twins, made
+from provisioner.model.change import StepOp
+from provisioner.model.ports import Engine, Stack
+from tests.pulumi_cli.programs import Action, Program, histories, programs
+from tests.pulumi_cli.twins import Twins, made, normal
 
 EXAMPLES = int(os.environ.get("PROVISION_LIKENESS", "12"))
 
@@ -19,14 +22,17 @@ def twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twins]:
         yield made(tmp_path_factory.mktemp("twins"), stack)
 
 
-@pytest.mark.timeout(60 + 20 * EXAMPLES)
-@settings(
+ALIKE = settings(
     max_examples=EXAMPLES,
     deadline=None,
     database=None,
     print_blob=True,
     suppress_health_check=list(HealthCheck),
 )
+
+
+@pytest.mark.timeout(60 + 20 * EXAMPLES)
+@ALIKE
 @given(histories)
 def test_both_engines_do_the_same(twins: Twins, history: list[Action]) -> None:
     name = twins.begin()
@@ -36,3 +42,26 @@ def test_both_engines_do_the_same(twins: Twins, history: list[Action]) -> None:
             break
         note(f"{action.verb} was the same")
         before = action.program if action.verb.startswith("up") else before
+
+
+def state(engine: Engine, stack: Stack) -> list[Any]:
+    exported: Any = engine.export(stack)
+    return sorted((normal(r) for r in exported["deployment"]["resources"]), key=str)
+
+
+@pytest.mark.timeout(60 + 20 * EXAMPLES)
+@settings(ALIKE, max_examples=max(3, EXAMPLES // 3))
+@given(programs())
+def test_a_state_goes_to_the_other_engine_and_back(twins: Twins, program: Program) -> None:
+    """`pulumi stack import` of what the embedded engine exports, and the other way round: nothing to do on arrival."""
+    stack = Stack("tenant", twins.begin(), program)
+    ours, theirs = twins.ours.engine, twins.theirs.engine
+    ours.up(stack)
+    made_here = state(ours, stack)
+    for giver, taker in ((ours, theirs), (theirs, ours)):
+        given_away = giver.export(stack)
+        assert given_away is not None
+        taker.import_(stack, given_away)
+        assert state(taker, stack) == made_here
+        assert {s.op for s in taker.preview(stack).steps} <= {StepOp.SAME}
+        assert taker.outputs(stack) == giver.outputs(stack)

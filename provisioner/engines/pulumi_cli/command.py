@@ -65,16 +65,18 @@ class Command(PulumiCommand):
             noted = child.record(Path(cwd, note), process.pid) if note else None
             assert process.stdout is not None  # noqa: S101 - it is a pipe
             assert process.stderr is not None  # noqa: S101
-            errors: list[str] = []
-            reader = threading.Thread(target=_read, args=(process.stderr, errors, on_error), daemon=True)
-            reader.start()
             lines: list[str] = []
-            _read(process.stdout, lines, on_output)
-            reader.join()
+            errors: list[str] = []
+            streams = ((process.stdout, lines, on_output), (process.stderr, errors, on_error))
+            readers = [threading.Thread(target=_read, args=stream, daemon=True) for stream in streams]
+            for reader in readers:
+                reader.start()
             code = process.wait()
-        if note and noted:
-            if code < 0:
-                noted.kill()  # its providers would go on without it
+            if noted and code < 0:
+                noted.kill()  # its providers would go on without it, and hold its pipes
+            for reader in readers:
+                reader.join()
+        if note:
             Path(cwd, note).unlink(missing_ok=True)
         result = CommandResult("\n".join(lines), "\n".join(errors), code)
         if code != 0:

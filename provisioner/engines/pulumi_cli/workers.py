@@ -7,9 +7,11 @@ A program's Python is bound to one processor by the interpreter's lock (0.1 to 0
 import multiprocessing
 import os
 import pickle
+import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from itertools import count
 from multiprocessing.connection import Connection
 from typing import Any
@@ -60,10 +62,13 @@ class Workers:
             sent = pickle.dumps(job)
         except (pickle.PicklingError, AttributeError, TypeError):
             return None
-        self._others = [worker for worker in self._others if worker.alive]
-        if len(self._others) < self._most:
-            self._others.append(_Worker(self._warm))
-        return min(self._others, key=lambda worker: worker.load).submit(sent, progress)
+        while True:
+            self._others = [worker for worker in self._others if worker.alive]
+            if len(self._others) < self._most:
+                self._others.append(_Worker(self._warm))
+            idlest = min(self._others, key=lambda worker: worker.load)
+            with suppress(OSError):  # it died this moment: the next round is without it
+                return idlest.submit(sent, progress)
 
     def _free(self, _future: Any) -> None:
         with self._lock:
@@ -80,6 +85,7 @@ class _Worker:
         self._process.start()
         theirs.close()
         self._lock = threading.Lock()
+        self._deaf = False
         self._numbers = count()
         self._running: dict[int, tuple[Future[Outcome], Progress | None]] = {}
         threading.Thread(target=self._listen, daemon=True).start()
@@ -87,7 +93,7 @@ class _Worker:
     @property
     def alive(self) -> bool:
         """Whether it can be given more."""
-        return self._process.is_alive()
+        return self._process.is_alive() and not self._deaf
 
     @property
     def load(self) -> int:
@@ -95,12 +101,19 @@ class _Worker:
         return len(self._running)
 
     def submit(self, job: bytes, progress: Progress | None) -> "Future[Outcome]":
-        """Give it a pickled job."""
+        """Give it a pickled job. Raises OSError where it is dead."""
         future: Future[Outcome] = Future()
         with self._lock:
+            if self._deaf:
+                raise BrokenPipeError
             number = next(self._numbers)
             self._running[number] = (future, progress)
-            self._pipe.send((number, job))
+            try:
+                self._pipe.send((number, job))
+            except OSError:
+                self._deaf = True
+                self._running.pop(number, None)
+                raise
         return future
 
     def _listen(self) -> None:
@@ -118,12 +131,18 @@ class _Worker:
                 else:
                     future.set_exception(said)
         except (EOFError, OSError):
-            for future, _ in list(self._running.values()):
+            with self._lock:
+                self._deaf = True
+                lost = list(self._running.values())
+                self._running.clear()
+            for future, _ in lost:
                 future.set_exception(EngineError("a worker process died", hint="run the same command again"))
 
 
 def _serve(pipe: Connection, warm: Callable[[], None] | None) -> None:
-    """A worker's life: it ends with the process that started it, whose end closes the pipe."""
+    """A worker's life: it ends with the process that started it, whose end closes the pipe. A terminal's ^C reaches it
+    too, and is the parent's to judge; a handler, since what is ignored would be ignored by the CLI as well."""
+    signal.signal(signal.SIGINT, lambda *_: None)
     if warm is not None:
         warm()
     lock = threading.Lock()

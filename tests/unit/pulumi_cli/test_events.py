@@ -1,0 +1,182 @@
+"""The CLI's events, as it sends them, become the events, steps and failures that the embedded engine has too."""
+
+from typing import Any
+
+import pytest
+from pulumi.automation.events import EngineEvent
+
+from provisioner.engines.pulumi_cli.events import Recorder
+from provisioner.model.change import Event, EventKind, PropertyChange, StepOp
+
+STACK = "pulumi:pulumi:Stack"
+INSTANCE = "aws:rds/instance:Instance"
+SECRET = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270", "ciphertext": "[secret]"}
+
+
+def urn(name: str, kind: str = INSTANCE) -> str:
+    return f"urn:pulumi:acme::tenant::{kind}::{name}"
+
+
+def state(name: str, kind: str = INSTANCE, **more: Any) -> dict[str, Any]:
+    return {"urn": urn(name, kind), "type": kind, "id": "", "parent": "", "provider": "", "inputs": {}, **more}
+
+
+def about(op: str, name: str, kind: str = INSTANCE, **more: Any) -> dict[str, Any]:
+    return {"op": op, "urn": urn(name, kind), "type": kind, "provider": "p", "logical": True, **more}
+
+
+class Run:
+    """One run: hand it what the CLI says."""
+
+    def __init__(self, verb: str) -> None:
+        self.told: list[Event] = []
+        self.recorder = Recorder(verb, "acme", self.told.append)
+
+    def before(self, *words: Any, **more: Any) -> None:
+        self.recorder(EngineEvent.from_json({"resourcePreEvent": {"metadata": about(*words, **more)}}))
+
+    def after(self, *words: Any, **more: Any) -> None:
+        self.recorder(EngineEvent.from_json({"resOutputsEvent": {"metadata": about(*words, **more)}}))
+
+    def failed(self, *words: Any, **more: Any) -> None:
+        event = {"resOpFailedEvent": {"metadata": about(*words, **more), "status": 0, "steps": 0}}
+        self.recorder(EngineEvent.from_json(event))
+
+    def said(self, severity: str, message: str, name: str | None = None, **more: Any) -> None:
+        event = {"severity": severity, "message": message, "color": "never", **more}
+        if name:
+            event["urn"] = urn(name)
+        self.recorder(EngineEvent.from_json({"diagnosticEvent": event}))
+
+    @property
+    def kinds(self) -> list[tuple[EventKind, str, str | None]]:
+        return [(e.kind, e.name, e.op) for e in self.told]
+
+
+def test_a_resource_begins_and_ends() -> None:
+    run = Run("up")
+    run.before("create", "database", new=state("database"))
+    run.after("create", "database", new=state("database", id="db-1"))
+    assert run.kinds == [
+        (EventKind.RESOURCE_STARTED, "database", "create"),
+        (EventKind.RESOURCE_DONE, "database", "create"),
+    ]
+    assert run.told[1].seconds is not None
+    (step,) = run.recorder.steps
+    assert (step.op, step.name, step.id, step.protected) == (StepOp.CREATE, "database", "db-1", False)
+
+
+def test_what_stays_is_counted_and_not_told() -> None:
+    run = Run("up")
+    run.before("same", "database", old=state("database", id="db-1"), new=state("database"))
+    run.after("same", "database", old=state("database", id="db-1"), new=state("database", id="db-1"))
+    assert run.told == []
+    assert [s.op for s in run.recorder.steps] == [StepOp.SAME]
+
+
+def test_a_preview_has_its_steps_before_they_happen_and_tells_nothing() -> None:
+    run = Run("preview")
+    diff = {"engine": {"diffKind": "update-replace", "inputDiff": False}, "tags.ring": {"diffKind": "update"}}
+    old = state("database", id="db-1", protect=True)
+    run.before("replace", "database", old=old, new=state("database"), detailedDiff=diff, keys=["engine"])
+    run.after("replace", "database", old=old, new=state("database"), detailedDiff=diff)
+    (step,) = run.recorder.steps
+    assert step.changes == (PropertyChange("engine", replaces=True), PropertyChange("tags.ring"))
+    assert step.protected
+    assert run.told == []
+
+
+@pytest.mark.parametrize("guard", ["deletionProtection", "disableApiTermination"])
+def test_the_cloud_s_own_guards_protect_too(guard: str) -> None:
+    run = Run("preview")
+    run.before("delete", "database", old=state("database", id="db-1", outputs={guard: True}))
+    assert run.recorder.steps[0].protected
+
+
+def test_without_a_detailed_diff_the_keys_say_what_replaces() -> None:
+    run = Run("preview")
+    run.before("update", "database", old=state("database"), new=state("database"), keys=["a"], diffs=["b", "a"])
+    assert run.recorder.steps[0].changes == (PropertyChange("a", replaces=True), PropertyChange("b"))
+
+
+def test_outputs_of_the_stack_are_told_without_the_secret_ones() -> None:
+    run = Run("up")
+    outputs = {"url": "http://127.0.0.1", "password": SECRET}
+    run.before("create", "tenant-acme", STACK, new=state("tenant-acme", STACK))
+    run.after("create", "tenant-acme", STACK, new=state("tenant-acme", STACK, outputs=outputs))
+    assert run.recorder.outputs == {"url": "http://127.0.0.1"}
+
+
+def test_a_component_ends_with_the_run() -> None:
+    run = Run("up")
+    run.before("create", "network", "provision:tenant:Network", provider="", new=state("network"))
+    assert run.recorder.steps == []
+    run.recorder.finish()
+    run.recorder.finish()
+    assert [(s.op, s.name) for s in run.recorder.steps] == [(StepOp.CREATE, "network")]
+
+
+def test_a_failure_has_the_resource_the_step_and_the_provider_s_words() -> None:
+    run = Run("up")
+    run.before("create", "database", new=state("database"))
+    run.said("error", "DBInstanceAlreadyExists: acme\n", "database")
+    run.failed("create", "database", new=state("database"))
+    run.said("error", "update failed")
+    assert list(map(str, run.recorder.failures.values())) == [
+        f"{INSTANCE} database: create failed: DBInstanceAlreadyExists: acme"
+    ]
+    assert run.told[-1].kind is EventKind.RESOURCE_FAILED
+    assert run.told[-1].message == "DBInstanceAlreadyExists: acme"
+
+
+def test_the_engine_s_echo_counts_where_it_is_all_that_was_said() -> None:
+    run = Run("up")
+    run.said("error", "update failed")
+    assert list(map(str, run.recorder.failures.values())) == ["update failed"]
+
+
+def test_of_a_program_s_traceback_the_last_line() -> None:
+    run = Run("up")
+    run.said("error", 'Program failed:\nTraceback (most recent call last):\n  File "x.py", line 1\nKeyError: 5\n')
+    assert list(map(str, run.recorder.failures.values())) == ["the program failed: KeyError: 5"]
+
+
+def test_warnings_are_told_and_what_is_gone_in_a_moment_is_not() -> None:
+    run = Run("up")
+    run.said("warning", "deprecated", "database")
+    run.said("warning", "waiting...", "database", ephemeral=True)
+    run.said("info", "hello")
+    assert [e.message for e in run.told] == ["deprecated"]
+
+
+def test_a_refresh_before_an_update_is_no_step_of_it() -> None:
+    run = Run("up")
+    run.before("refresh", "database", old=state("database"), new=state("database"))
+    run.after("refresh", "database", old=state("database"), new=state("database"))
+    assert (run.recorder.steps, run.told) == ([], [])
+
+
+def test_what_changed_in_the_cloud_is_a_refresh_s_step() -> None:
+    run = Run("refresh")
+    run.after("update", "database", old=state("database", id="db-1"), new=state("database", id="db-1"))
+    assert [s.op for s in run.recorder.steps] == [StepOp.REFRESH]
+
+
+@pytest.mark.parametrize("op", ["discard", "discard-replaced", "remove-pending-replace"])
+def test_leaving_the_state_alone_is_no_step(op: str) -> None:
+    run = Run("up")
+    run.before(op, "database", old=state("database"))
+    run.after(op, "database", old=state("database"))
+    assert (run.recorder.steps, run.told) == ([], [])
+
+
+def test_events_of_unknown_kinds_pass() -> None:
+    recorder = Run("up").recorder
+    events: list[dict[str, Any]] = [
+        {"preludeEvent": {"config": {}}},
+        {"cancelEvent": {}},
+        {"aKindOfTomorrow": {"x": 1}},
+    ]
+    for event in events:
+        recorder(EngineEvent.from_json(event))
+    assert recorder.steps == []

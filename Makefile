@@ -6,7 +6,7 @@ DEMO := PROVISION_HOME=$(CURDIR)/.demo/home PROVISION_REGISTRY=$(CURDIR)/.demo/t
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-clean test lint types imports unit docs lock bench
+.PHONY: help install demo demo-clean test lint types imports unit likeness docs lock bench
 
 help:  ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -54,6 +54,9 @@ imports: install
 
 unit: install
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --durations 15
+
+likeness: install  ## 120 random programs on both engines; needs a Pulumi CLI on PATH, and a quarter of an hour
+	PROVISION_LIKENESS=120 $(BIN)/pytest -v tests/pulumi_cli/test_likeness.py
 
 docs: install  ## Write the generated documents again
 	$(BIN)/python -m provisioner.cli.reference > docs/commands.md

@@ -18,6 +18,7 @@ from provisioner.model.tools import Tools
 from provisioner.settings import Settings, private
 
 if TYPE_CHECKING:
+    from provisioner.engines.pulumi_cli.cli import Cli
     from provisioner.engines.pulumi_cli.engine import Backend
     from provisioner.registry import Registry
     from provisioner.sandbox.client import SandboxClient
@@ -102,6 +103,12 @@ class App:
         return DurableOperations(database, definitions, self.ledger, self.clock, home, current_holder())
 
     @cached_property
+    def _cli(self) -> "Cli":
+        from provisioner.engines.pulumi_cli.cli import find
+
+        return find(self.settings.home)
+
+    @cached_property
     def tools(self) -> Tools:
         from provisioner.engines.pulumi_cli.tools import PulumiTools
 
@@ -142,6 +149,8 @@ class App:
     def ready(self, target: Target) -> None:
         with self._lock:
             if target.cloud is CloudKind.SANDBOX and target.name not in self._ready:
+                if self.settings.engine == "pulumi":
+                    self._cli  # noqa: B018 - found, before a sandbox is started for nothing
                 self.sandbox.ensure_running()
                 self.sandbox.ensure_zone(target.domain)
                 self._ready.add(target.name)
@@ -209,7 +218,6 @@ class App:
         )
 
     def _pulumi(self, target: Target, backend: "Backend") -> Engine:
-        from provisioner.engines.pulumi_cli.cli import find
         from provisioner.engines.pulumi_cli.engine import PulumiCliEngine
         from stacks.tenant import warm
 
@@ -218,7 +226,7 @@ class App:
             return self.cloud(target, region).find(type_, inputs, tags, known)
 
         root = self.settings.folder("pulumi", target.name)
-        return PulumiCliEngine(root, lambda: find(self.settings.home), backend, lookup, warm)
+        return PulumiCliEngine(root, lambda: self._cli, backend, lookup, warm)
 
     def _state(self) -> Path:
         """The embedded engine's state, which is Pulumi's own kind: the two hand stacks to each other."""

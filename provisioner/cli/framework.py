@@ -41,7 +41,10 @@ RegistryOption = Annotated[
     Path | None, typer.Option("--registry", help="The registry file.", show_default="tenants.yaml", dir_okay=False)
 ]
 TargetOption = Annotated[
-    str | None, typer.Option("--target", help="Target to use in place of the registry's default.", show_default=False)
+    str | None,
+    typer.Option(
+        "--target", help="Target to use in place of the registry's default; only its tenants.", show_default=False
+    ),
 ]
 EngineOption = Annotated[
     EngineName | None,

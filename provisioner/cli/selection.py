@@ -9,6 +9,7 @@ from provisioner.model.errors import UsageError
 from provisioner.model.selector import Selector, select
 from provisioner.model.tenant import Tenant
 from provisioner.ops import views
+from provisioner.ops.desired import check_target
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.plan import Intention, plan
 
@@ -27,12 +28,24 @@ class Chosen:
 
 
 def chosen(session: Session, selection: Selection, ids: Sequence[str] | None) -> Chosen:
-    """The tenants that the words select. Raises UsageError where no word selects anything: all must be said."""
+    """The tenants that the words select; with `--target` those that live there. Raises UsageError where no word selects
+    anything (all must be said) or a named one lives elsewhere, AuthenticationError where the target can't be used."""
     words = _selector(selection, ids or ())
     if not words.narrows and not words.all:
         raise UsageError("no tenant was selected", hint="name tenants, or use --ring, --tier, --label ... or --all")
     registry = session.app.registry().load()
-    return Chosen(session.app, registry, select(registry.tenants(), words))
+    if session.settings.target is None:
+        return Chosen(session.app, registry, select(registry.tenants(), words))
+    check_target(session.app, registry.default_target)
+    here = registry.default_target.name
+    picked = select(registry.tenants(), words)
+    for tenant in picked:
+        if tenant.id in words.tenants and tenant.target.name != here:
+            raise UsageError(
+                f"tenant {tenant.id} lives on target {tenant.target.name}, not on {here}",
+                hint="leave --target (and PROVISION_TARGET) away: each tenant's own target is used",
+            )
+    return Chosen(session.app, registry, [t for t in picked if t.target.name == here])
 
 
 def listed(session: Session, selection: Selection, *, wide: bool = False, probe: bool = False) -> TenantList:

@@ -78,6 +78,13 @@ def check_caller(target: Target, caller: Caller) -> None:
         )
 
 
+def check_target(house: House, target: Target) -> None:
+    """Raise AuthenticationError at once where a target that was asked for can't be reached with these credentials:
+    whatever else is wrong can wait."""
+    if target.cloud is CloudKind.AWS:
+        check_caller(target, house.cloud(target, target.regions[0]).caller())
+
+
 def confirm_caller(house: House, payload: Mapping[str, Any], progress: Progress) -> None:
     """Before an operation acts, also when it goes on: who we are now must fit what it was frozen with. Nothing is
     changed by a refusal. On AWS it is told, so that nobody is surprised by the account that is worked in."""

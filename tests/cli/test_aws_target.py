@@ -29,17 +29,9 @@ def environment(tmp_path: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize(
-    "words",
-    [["plan", "acme"], ["apply", "acme", "--yes"], ["new-tenant", "beta"], ["offboard", "acme", "--discard-data"]],
-    ids=lambda w: w[0],
-)
-def test_without_credentials(environment: dict[str, str], words: list[str]) -> None:
-    registry = Path(environment["PROVISION_REGISTRY"])
-    before = registry.read_text()
-    began = time.monotonic()
-    done = subprocess.run(
-        [*COMMAND, "--target", "production", *words],
+def run(environment: dict[str, str], *words: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*COMMAND, *words],
         env=environment,
         capture_output=True,
         text=True,
@@ -47,6 +39,24 @@ def test_without_credentials(environment: dict[str, str], words: list[str]) -> N
         timeout=60,
         check=False,
     )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["plan", "acme"],
+        ["plan", "nobody"],
+        ["apply", "acme", "--yes"],
+        ["new-tenant", "beta"],
+        ["offboard", "acme", "--discard-data"],
+    ],
+    ids=" ".join,
+)
+def test_without_credentials(environment: dict[str, str], words: list[str]) -> None:
+    registry = Path(environment["PROVISION_REGISTRY"])
+    before = registry.read_text()
+    began = time.monotonic()
+    done = run(environment, "--target", "production", *words)
     took = time.monotonic() - began
     assert done.returncode == 5, done.stderr
     assert "no AWS credentials were found" in done.stderr + done.stdout
@@ -55,3 +65,21 @@ def test_without_credentials(environment: dict[str, str], words: list[str]) -> N
     assert registry.read_text() == before
     # Not a benchmark: a wait for a metadata service that isn't there would be many times as long.
     assert took < LIMIT * 5
+
+
+def test_a_tenant_is_not_looked_for_on_a_target_where_it_does_not_live(environment: dict[str, str]) -> None:
+    done = run(environment, "--target", "sandbox", "plan", "acme")
+    assert done.returncode == 2
+    assert "tenant acme lives on target production, not on sandbox" in done.stderr
+    done = run(environment, "--target", "sandbox", "plan", "--all", "--output", "json")
+    assert (done.returncode, done.stdout.strip()) == (0, "[]")
+
+
+def test_without_a_cli_no_sandbox_is_started_for_nothing(environment: dict[str, str]) -> None:
+    bare = {**environment, "PATH": "/usr/bin:/bin"}
+    done = run(bare, "new-tenant", "beta", "--engine", "pulumi")
+    assert "there is no Pulumi CLI" in done.stderr
+    assert "provision setup" in done.stderr
+    assert done.returncode == 1
+    assert not (Path(environment["PROVISION_HOME"]) / "sandbox" / "daemon.json").exists()
+    assert "beta" not in Path(environment["PROVISION_REGISTRY"]).read_text()

@@ -87,12 +87,13 @@ def _spec(draw: st.DrawFn, index: int, name: str) -> Spec:
     before = st.integers(0, max(0, index - 1))
     many = 2 if index else 0
     seldom = st.sampled_from([False] * 4 + [True])
+    taken = st.tuples(st.sampled_from(["in", "fixedIn", "slotIn"]), before)
     return Spec(
         name=name,
         text=draw(st.integers(0, 2)),
         fixed=draw(st.integers(0, 1)),
         slot=draw(st.sampled_from([0, 0, 1])),
-        takes=tuple(draw(st.lists(st.tuples(st.sampled_from(["in", "fixedIn", "slotIn"]), before), max_size=many))),
+        takes=tuple(draw(st.lists(taken, max_size=many, unique_by=lambda t: t[0]))),
         waits_for=tuple(draw(st.lists(before, max_size=many // 2))),
         within=draw(st.none() | before) if index else None,
         boxed=draw(st.booleans()),

@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import count
@@ -12,7 +12,7 @@ from typing import Any
 from provisioner.engines.embedded.engine import EmbeddedEngine
 from provisioner.engines.embedded.state import STACK_TYPE, Resource, verify
 from provisioner.engines.pulumi_cli.engine import Backend, PulumiCliEngine
-from provisioner.model.change import Plan, RunResult, StepOp
+from provisioner.model.change import Plan, RunResult, Step, StepOp
 from provisioner.model.errors import ProvisionError
 from provisioner.model.json import Json
 from provisioner.model.ports import Engine, RunOptions, Stack
@@ -26,6 +26,7 @@ _INCIDENTAL = ("created", "modified", "sourcePosition", "stackTrace")
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
 _GOING = (StepOp.DELETE, StepOp.REPLACE, StepOp.DELETE_REPLACED, StepOp.CREATE_REPLACEMENT)
+_AS_STEP = {"Create": StepOp.CREATE_REPLACEMENT, "Delete": StepOp.DELETE_REPLACED}
 _FAILED = re.compile(r"^\S+:\S+ (\S+): ")
 
 
@@ -42,6 +43,8 @@ class Seen:
     pending: list[Any]
     cloud: dict[str, Any]
     guarded: set[str]
+    first: set[str]
+    """What was deleted before its replacement was made, or would have been."""
 
 
 @dataclass
@@ -82,6 +85,8 @@ class Side:
             pending=sorted((normal(o) for o in deployment.get("pending_operations") or []), key=str),
             cloud={k: (o.urn, o.props) for k, o in self.cloud.objects.items()},
             guarded={s.name for s in result.steps if s.protected and s.op in _GOING} if result else set(),
+            first=_deleted_first(result.steps if result else (), self.cloud.calls)
+            | {_name(r) for r in resources if r.get("pendingReplacement")},
         )
 
     def _happen(self, action: Action) -> None:
@@ -188,16 +193,14 @@ def forgotten(ours: Seen, before: Program, action: Action) -> bool:
     get diffed, updated or deleted after their end. The embedded engine asks for the resource itself, on purpose.
     """
     was, will = ({s.name: s for s in p.specs} for p in (before, action.program))
-    ended = {name for verb, name in ours.calls if verb == "Delete"}
-    ended |= {_last(urn) for op, urn in ours.steps if op == StepOp.DELETE_REPLACED}
-    ended |= {_name(r) for r in ours.state if r.get("pendingReplacement")}
+    first = ours.first & will.keys()
     for name in was.keys() & will.keys():
         within = was[name].within
         owner = None if within is None else before.specs[within].name
-        if owner in ended & will.keys() and owner not in reached({name}, [action.program], 0):
+        if owner in first and owner not in reached({name}, [action.program], 0):
             return True
-        moved = was[name].boxed != will[name].boxed and name in ended | ours.failed
-        if moved and ended & (reached({name}, [before], 0) - {name}):
+        moved = was[name].boxed != will[name].boxed and name in ours.first | ours.failed
+        if moved and first & (reached({name}, [before], 0) - {name}):
             return True
     return False
 
@@ -224,6 +227,19 @@ def reached(failed: set[str], programs: list[Program], way: int) -> set[str]:
         while more := {p[1 - way] for p in pairs if p[way] in near} - near:
             near |= more
         found |= near
+    return found
+
+
+def _deleted_first(steps: Sequence[Step], calls: list[tuple[str, str]]) -> set[str]:
+    """In the order of the steps or, of a run that failed and has none, of the calls."""
+    done = [(str(s.op), s.name) for s in steps] or [(_AS_STEP.get(verb, ""), name) for verb, name in calls]
+    made: set[str] = set()
+    found: set[str] = set()
+    for op, name in done:
+        if op == StepOp.CREATE_REPLACEMENT:
+            made.add(name)
+        elif op == StepOp.DELETE_REPLACED and name not in made:
+            found.add(name)
     return found
 
 

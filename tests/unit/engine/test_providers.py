@@ -1,4 +1,4 @@
-"""What providers are given and asked: known and unknown configuration, defaults, invokes, outputs of what they serve."""
+"""What providers are given and asked: configuration that is known or not, defaults, invokes, outputs."""
 
 from typing import Any
 

@@ -193,11 +193,11 @@ def forgotten(ours: Seen, before: Program, action: Action) -> bool:
     get diffed, updated or deleted after their end. The embedded engine asks for the resource itself, on purpose.
     """
     was, will = ({s.name: s for s in p.specs} for p in (before, action.program))
-    first = ours.first & will.keys()
+    order, first = list(will), ours.first & will.keys()
     for name in was.keys() & will.keys():
         within = was[name].within
         owner = None if within is None else before.specs[within].name
-        if owner in first and owner not in reached({name}, [action.program], 0):
+        if owner in first and order.index(name) < order.index(owner):
             return True
         moved = was[name].boxed != will[name].boxed and name in ours.first | ours.failed
         if moved and first & (reached({name}, [before], 0) - {name}):

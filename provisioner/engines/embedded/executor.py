@@ -97,7 +97,9 @@ class Executor:
 
     def _step(self, step: PlannedStep) -> None:
         started = time.monotonic()
-        name, quiet = name_of(step.resource.urn), step.op in _QUIET
+        # What was deleted for a replacement that never came only leaves the state (`RemovePendingReplaceStep`).
+        forgets = step.op is StepOp.DELETE and self._is_deleted(step)
+        name, quiet = name_of(step.resource.urn), forgets or step.op in _QUIET
         if not quiet:
             self._run.emit(EventKind.RESOURCE_STARTED, name=name, op=step.op, type_=step.resource.type)
         begun = None
@@ -115,7 +117,8 @@ class Executor:
                 self._run.journal.end(begun, keep_pending=keep)
             self._failed(step, error)
         self._end(step, begun)
-        self._run.report(step.op if not self._discards(step) else StepOp.READ, step.resource, step.old, step.diff)
+        if not forgets:
+            self._run.report(step.op if not self._discards(step) else StepOp.READ, step.resource, step.old, step.diff)
         if not quiet:
             seconds = time.monotonic() - started
             self._run.emit(EventKind.RESOURCE_DONE, name=name, op=step.op, type_=step.resource.type, seconds=seconds)
@@ -228,7 +231,7 @@ class Executor:
         return old.in_cloud and not spared and not self._is_deleted(step)
 
     def _is_deleted(self, step: PlannedStep) -> bool:
-        """The run before has deleted it and never made its replacement."""
+        """It was deleted, and its replacement never made."""
         return step.resource.pending_replacement and not step.resource.delete
 
     def _discards(self, step: PlannedStep) -> bool:

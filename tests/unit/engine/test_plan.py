@@ -112,6 +112,25 @@ def test_delete_before_replace_takes_along_what_it_would_replace(here: Harness) 
     assert here.cloud.names() == ["a", "b", "c", "loose", "waits"]
 
 
+def test_what_went_along_and_has_left_the_program_is_deleted_once(here: Harness) -> None:
+    """The real engine's `RemovePendingReplaceStep`: leaving the state is no step."""
+
+    def program(slot: str, *, dependent: bool) -> Any:
+        def run() -> None:
+            toy = Toy()
+            a = Thing("a", options(toy), slot=slot)
+            if dependent:
+                Thing("b", options(toy), fixedFrom=a.arn)
+
+        return run
+
+    here.up(program("1", dependent=True))
+    assert [op for op, name in ops(here.preview(program("2", dependent=False))) if name == "b"] == ["delete-replaced"]
+    result = here.up(program("2", dependent=False))
+    assert [op for op, name in ops(result) if name == "b"] == ["delete-replaced"]
+    assert "b" not in here.resources()
+
+
 def test_the_option_decides_between_the_two_orders(here: Harness) -> None:
     here.up(one(fixed="1", opt_delete_before_replace=True))
     here.up(one(fixed="2", opt_delete_before_replace=True))

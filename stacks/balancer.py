@@ -10,7 +10,7 @@ import pulumi
 import pulumi_aws as aws
 
 from stacks.access import PRODUCT_PORT
-from stacks.front import TTL, tenant_url
+from stacks.front import ADDRESS, BALANCER, TTL, in_place_of, tenant_url
 from stacks.scope import Scope
 
 _TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
@@ -35,7 +35,7 @@ class BalancerFront(pulumi.ComponentResource):
     url: pulumi.Output[str]
 
     def __init__(self, name: str, args: BalancerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("provision:tenant:BalancerFront", name, None, opts)
+        super().__init__(BALANCER, name, None, in_place_of(ADDRESS, opts))
         self._args = args
         self._scope = args.scope
         self._child = pulumi.ResourceOptions(parent=self)

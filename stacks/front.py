@@ -9,6 +9,7 @@ from stacks.access import PRODUCT_PORT
 from stacks.scope import Scope
 
 TTL = 60
+ADDRESS, BALANCER = "provision:tenant:AddressFront", "provision:tenant:BalancerFront"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class AddressFront(pulumi.ComponentResource):
     url: pulumi.Output[str]
 
     def __init__(self, name: str, args: AddressArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("provision:tenant:AddressFront", name, None, opts)
+        super().__init__(ADDRESS, name, None, in_place_of(BALANCER, opts))
         scope = args.scope
         address = aws.ec2.Eip(
             "address",
@@ -53,6 +54,12 @@ class AddressFront(pulumi.ComponentResource):
         )
         self.url = tenant_url(scope, address.public_dns)
         self.register_outputs({"url": self.url})
+
+
+def in_place_of(other: str, opts: pulumi.ResourceOptions | None) -> pulumi.ResourceOptions:
+    """A tenant has one front. Where it becomes one of the `other` kind, the name stays the same resource and is pointed
+    elsewhere: a second record of that name would be refused, and the deletion of the first would leave none."""
+    return pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(aliases=[pulumi.Alias(type_=other)]))
 
 
 def tenant_url(scope: Scope, sandbox_name: pulumi.Output[str]) -> pulumi.Output[str]:

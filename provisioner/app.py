@@ -12,7 +12,7 @@ from provisioner.model.errors import UnsupportedError, UsageError
 from provisioner.model.json import JsonDict
 from provisioner.model.ledger import TenantRecord
 from provisioner.model.ports import Cloud, Engine, Ledger, Operations, Prober, Stack
-from provisioner.model.stack import PROJECT, StackArgs
+from provisioner.model.stack import StackArgs
 from provisioner.model.tenant import CloudKind, Release, Target
 from provisioner.model.tools import Tools
 from provisioner.settings import Settings, private
@@ -186,7 +186,7 @@ class App:
     def stack(self, args: StackArgs) -> Stack:
         from stacks.tenant import program
 
-        return Stack(PROJECT, args.tenant, program(args))
+        return Stack(args.project, args.name, program(args))
 
     def _make_engine(self, target: Target) -> Engine:
         from provisioner.engines.pulumi_cli.engine import Backend

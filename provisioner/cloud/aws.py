@@ -48,9 +48,6 @@ class AwsCloud:
     def run_command(self, machine_id: str, script: str, *, comment: str, timeout: float) -> CommandResult:
         return machines.run_command(self._clients, machine_id, script, comment=comment, timeout=timeout)
 
-    def unprotect_database(self, identifier: str) -> None:
-        databases.unprotect(self._clients, identifier)
-
     def empty_bucket(self, bucket: str) -> None:
         storage.empty_bucket(self._clients, bucket)
 

@@ -25,17 +25,6 @@ def databases(clients: Clients, tenant: str) -> list[Database]:
     return [_database(d) for d in found if tag in d.get("TagList", [])]
 
 
-def unprotect(clients: Clients, identifier: str) -> None:
-    """Switch deletion protection off, at once; a database that is gone is success."""
-    with translated("rds ModifyDBInstance"):
-        try:
-            clients["rds"].modify_db_instance(
-                DBInstanceIdentifier=identifier, DeletionProtection=False, ApplyImmediately=True
-            )
-        except clients["rds"].exceptions.DBInstanceNotFoundFault:
-            return
-
-
 def _database(raw: dict[str, Any]) -> Database:
     endpoint = raw.get("Endpoint") or {}
     return Database(

@@ -54,7 +54,7 @@ class Attempt:
             dict(self.results),
             self.progress,
             self.cancel,
-            lambda: self.ledger.check_fence(operation.tenant, self.lease.token),
+            lambda: self.ledger.check_fence(self.lease.tenant, self.lease.token),
         )
 
     def lose(self, error: LeaseLostError) -> None:

@@ -77,7 +77,8 @@ class DurableOperations:
         definition = self._definition(kind)
         if self._closed:
             raise CancelledError(f"{kind} of {tenant} was not begun: provision is stopping")
-        lease = self._ledger.acquire_lease(tenant, operation_id, definition.reason, self._holder, self._ttl)
+        subject = f"{tenant}/{kind}" if definition.beside else tenant
+        lease = self._ledger.acquire_lease(subject, operation_id, definition.reason, self._holder, self._ttl)
         attempt: Attempt | None = None
         try:
             operation = self._ledger.begin_operation(operation_id, kind, tenant, _target(payload), payload)

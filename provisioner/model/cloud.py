@@ -1,6 +1,8 @@
 """What the cloud adapters report. Values only."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +75,36 @@ class Quota:
     def left(self) -> float:
         """How many more can be made."""
         return self.limit - self.used
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A snapshot of a database. `status` as RDS says it: creating, available, failed, deleted. `taken_at`: the moment
+    whose data it has, once it is known."""
+
+    name: str
+    arn: str
+    status: str
+    database: str
+    size_gib: int
+    encrypted: bool
+    key: str | None
+    taken_at: datetime | None
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Restorable:
+    """The times (UTC) between which a database can be restored to any moment."""
+
+    earliest: datetime
+    latest: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file that was fetched from a bucket: its path below the folder, bytes, and SHA-256 in hexadecimal digits."""
+
+    path: str
+    size: int
+    sha256: str

@@ -3,11 +3,22 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from threading import Event as Flag
 from typing import Protocol
 
 from provisioner.model.change import Event, Plan, RunResult
-from provisioner.model.cloud import Caller, CommandResult, Database, Health, Machine, Quota
+from provisioner.model.cloud import (
+    Caller,
+    CommandResult,
+    Database,
+    Health,
+    Machine,
+    Quota,
+    Restorable,
+    Snapshot,
+    StoredFile,
+)
 from provisioner.model.json import Json, JsonDict
 from provisioner.model.ledger import (
     Fact,
@@ -20,6 +31,7 @@ from provisioner.model.ledger import (
     TenantRecord,
 )
 from provisioner.model.lifecycle import Lifecycle
+from provisioner.model.recovery import Evidence, RecoveryPoint
 
 Progress = Callable[[Event], None]
 """Called from any thread; must return quickly and never raise."""
@@ -163,6 +175,22 @@ class Ledger(Protocol):
     def journal(self, *, tenant: str | None = None, limit: int = 100) -> Iterable[JournalEntry]:
         """Newest first."""
 
+    def save_point(self, point: RecoveryPoint, *, lease: Lease | None = None) -> None:
+        """Keep a recovery point, in place of an earlier record of it. A change of its status is journalled. `lease` as
+        in `record_step`."""
+
+    def point(self, point_id: str) -> RecoveryPoint | None:
+        """One recovery point, deleted ones too. An unambiguous prefix of the id, 6 characters or more, is enough."""
+
+    def points(self, *, tenant: str | None = None, deleted: bool = False) -> list[RecoveryPoint]:
+        """Newest first; with `deleted` also those that are gone."""
+
+    def add_evidence(self, tenant: str, kind: str, body: JsonDict, *, operation_id: str) -> Evidence:
+        """Append a record that proves something. The same kind, operation and body again returns what is there."""
+
+    def evidence(self, *, tenant: str | None = None, kind: str | None = None, limit: int = 50) -> list[Evidence]:
+        """Newest first."""
+
     def verify_journal(self) -> None:
         """Walk the whole chain. Raises ProvisionError naming the first entry that doesn't fit."""
 
@@ -199,14 +227,54 @@ class Cloud(Protocol):
         """Run a shell script on a machine through SSM and wait. Raises TimedOutError after `timeout` seconds.
         Waits for the machine to be reachable by SSM within the same time."""
 
-    def unprotect_database(self, identifier: str) -> None:
-        """Switch deletion protection off; a database that is gone is success."""
+    def start_machine(self, machine_id: str) -> None:
+        """Begin to start it; one that runs or starts is success."""
+
+    def stop_machine(self, machine_id: str) -> None:
+        """Begin to stop it; one that is stopped, stops or is gone is success."""
+
+    def start_database(self, identifier: str) -> None:
+        """Begin to start it; one that runs or starts is success."""
+
+    def stop_database(self, identifier: str) -> None:
+        """Begin to stop it; one that is stopped, stops or is gone is success."""
+
+    def restorable(self, identifier: str) -> Restorable | None:
+        """To which times a database can be restored; None where to none."""
+
+    def snapshot(self, name: str) -> Snapshot | None:
+        """One snapshot of this region."""
+
+    def snapshots(self, tenant: str) -> list[Snapshot]:
+        """Snapshots that people and `provision` made of the tenant's databases, oldest first; automated ones not."""
+
+    def make_snapshot(self, database: str, name: str, tags: Mapping[str, str]) -> Snapshot:
+        """Begin a snapshot. One of that name is success where its tag `provision:tenant` is the same, and raises
+        RefusedError where it isn't."""
+
+    def copy_snapshot(self, source_arn: str, name: str, tags: Mapping[str, str], key: str | None) -> Snapshot:
+        """Begin a copy of a snapshot, of this region or another one, in this region, encrypted by `key` (None: by the
+        same; another region needs one). One of that name as in `make_snapshot`."""
+
+    def delete_snapshot(self, name: str) -> None:
+        """Delete it; one that is gone is success."""
+
+    def retire_key(self, key_arn: str, days: int) -> None:
+        """Have a key deleted in `days` (7 to 30); one that waits for its deletion or is gone is success."""
+
+    def fetch_files(self, bucket: str, prefix: str, folder: Path) -> list[StoredFile]:
+        """Fetch all objects below `prefix` (newest versions) into `folder`, without the prefix, each 0600 in folders
+        0700. A key that would leave the folder raises ProvisionError. Sorted by path."""
+
+    def delete_files(self, bucket: str, prefix: str) -> None:
+        """Delete all objects and versions below `prefix`, which must not be empty; a bucket that is gone is success."""
 
     def empty_bucket(self, bucket: str) -> None:
         """Delete all objects and versions; a bucket that is gone is success."""
 
     def leftovers(self, tenant: str) -> list[str]:
-        """ARNs of what is still tagged with the tenant (keys that wait for their deletion are not counted)."""
+        """Ids or ARNs of what is still tagged or named for the tenant: snapshots and names in the DNS too; keys and
+        secrets that wait for their deletion not."""
 
     def find(
         self, type_: str, inputs: Mapping[str, Json], tags: Mapping[str, str], known: Collection[str]
@@ -268,13 +336,15 @@ class OperationStepDefinition:
 class OperationDefinition:
     """A kind of operation. Both hooks record the lifecycle, under the lease. `started` is called at the beginning of
     every attempt, also of one that goes on after a failure; `failed` when a step has failed, with the cause, and not
-    for an interruption or a lost lease."""
+    for an interruption or a lost lease. `beside`: it doesn't change the tenant itself, and holds a lease of its own, so
+    that only others of its kind wait for it."""
 
     kind: str
     reason: str
     steps: tuple[OperationStepDefinition, ...]
     started: Callable[[StepContext], None] | None = None
     failed: Callable[[StepContext, str], None] | None = None
+    beside: bool = False
 
 
 class Operations(Protocol):

@@ -6,12 +6,33 @@ from dataclasses import dataclass
 from provisioner.model.tenant import CloudKind, Sizing
 
 PROJECT = "tenant"
+DRILL = "drill"
+"""Project of the stacks that drills make and destroy."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseArgs:
+    """One database of a tenant. The first one has no `suffix`; one that a restore makes has, and stands beside the
+    others under a name of its own. It begins empty, or from `snapshot` (a name), or as `source` (an RDS resource id)
+    was `at` a time (ISO 8601; None: as late as can be). `kept`: it serves no more and waits for its end. `final`: name
+    of the snapshot that is taken when it is deleted; a database that has one is not protected any more."""
+
+    suffix: str = ""
+    snapshot: str | None = None
+    source: str | None = None
+    at: str | None = None
+    kept: bool = False
+    final: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StackArgs:
     """Input of the program. Pure values: the same args give the same resources. `image_id` is an AMI id; `role` is
-    assumed for all that the program makes, with the tenant's id as session tag."""
+    assumed for all that the program makes, with the tenant's id as session tag. `databases`: oldest first; the one
+    that isn't `kept` serves. `keep_key`: the tenant's key outlives the stack, for recovery points that need it.
+
+    A drill's stack is the same program's `quarantine`, for a machine and a restored database beside the tenant's own:
+    `quarantine` is its name, `key_arn` the tenant's key, `expires` (ISO 8601) when a reaper may end it."""
 
     tenant: str
     target: str
@@ -29,6 +50,30 @@ class StackArgs:
     image_id: str
     domain: str
     role: str | None = None
+    databases: tuple[DatabaseArgs, ...] = (DatabaseArgs(),)
+    keep_key: bool = False
+    quarantine: str | None = None
+    key_arn: str | None = None
+    expires: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What physical names are made from."""
+        return self.quarantine or self.tenant
+
+    @property
+    def project(self) -> str:
+        """The Pulumi project of the stack."""
+        return PROJECT if self.quarantine is None else DRILL
+
+    @property
+    def serving(self) -> DatabaseArgs:
+        """The database that the product uses."""
+        return next(d for d in self.databases if not d.kept)
+
+    def identifier(self, database: DatabaseArgs) -> str:
+        """The RDS identifier of one of the databases."""
+        return f"{self.name}-{database.suffix}" if database.suffix else self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Literal
 
 from provisioner.model.json import digest
+from provisioner.model.recovery import BackupPolicy
 
 
 class CloudKind(StrEnum):
@@ -60,6 +61,7 @@ class Tier:
     name: str
     sizing: Sizing
     description: str | None = None
+    backup: BackupPolicy = field(default_factory=BackupPolicy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +107,11 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class Waiver:
-    """A named, expiring permission for exactly one stateful change: `operation` on the resource named `resource`."""
+    """A named, expiring permission for exactly one stateful change: `operation` on the resource named `resource`. For
+    `restore-into` the resource is the id of the tenant that this one's data may be restored into."""
 
     resource: str
-    operation: Literal["replace", "delete"]
+    operation: Literal["replace", "delete", "restore-into"]
     name: str
     reason: str
     expires: date
@@ -135,6 +138,7 @@ class Tenant:
     overrides: tuple[Override, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     name: str | None = None
+    backup: BackupPolicy = field(default_factory=BackupPolicy)
 
 
 def desired_digest(tenant: Tenant, assigned_release: str, program_version: str) -> str:

@@ -10,7 +10,7 @@ from provisioner.model.cloud import Caller
 from provisioner.model.errors import AuthenticationError, UsageError
 from provisioner.model.json import JsonDict
 from provisioner.model.ports import Progress
-from provisioner.model.stack import StackArgs
+from provisioner.model.stack import DatabaseArgs, StackArgs
 from provisioner.model.tenant import CloudKind, Sizing, Target, Tenant, desired_digest
 from provisioner.ops.house import House, RegistryView
 
@@ -114,6 +114,7 @@ def thaw_args(payload: Mapping[str, Any]) -> StackArgs:
     raw["sizing"] = Sizing(**raw["sizing"])
     raw["zones"] = tuple(raw["zones"])
     raw["cloud"] = CloudKind(raw["cloud"])
+    raw["databases"] = tuple(DatabaseArgs(**d) for d in raw["databases"])
     return StackArgs(**raw)
 
 

@@ -4,6 +4,8 @@ A lease ends when it is released, when its holder is proven dead on this host, o
 a heartbeat. Time to live is measured by the monotonic clock between processes of one host and boot, so that a wall
 clock that jumps (NTP, a resumed laptop) steals nothing. Between hosts the wall clocks decide: keep them in step to
 less than the time to live minus a beat (50 s with the defaults).
+
+An operation that runs beside others holds a lease of its own, `TENANT/KIND`; its lines in the journal are the tenant's.
 """
 
 from dataclasses import replace
@@ -46,7 +48,7 @@ class LeaseRecords(Records):
             if row is not None and row["held"]:
                 detail["taken_from"] = row["operation_id"]
                 self._strand(connection, row["operation_id"], operation_id)
-            self._append(connection, "lease-acquired", detail, tenant=tenant, operation_id=operation_id)
+            self._append(connection, "lease-acquired", detail, tenant=_owner(tenant), operation_id=operation_id)
             return _lease({"tenant": tenant, **values})
 
     def renew_lease(self, lease: Lease, ttl: timedelta) -> Lease:
@@ -63,8 +65,8 @@ class LeaseRecords(Records):
         with self._database.write() as connection:
             if connection.execute(sa.update(leases).where(ours).values(held=False)).rowcount:
                 detail: JsonDict = {"fence": lease.token}
-                operation_id = lease.operation_id
-                self._append(connection, "lease-released", detail, tenant=lease.tenant, operation_id=operation_id)
+                tenant, operation_id = _owner(lease.tenant), lease.operation_id
+                self._append(connection, "lease-released", detail, tenant=tenant, operation_id=operation_id)
 
     def check_fence(self, tenant: str, token: int) -> None:
         """Raises LeaseLostError unless `token` is the newest token of that tenant and not released."""
@@ -114,19 +116,26 @@ def _lease(row: Any) -> Lease:
     return Lease(holder=holder, **{name: row[name] for name in names})
 
 
+def _owner(subject: str) -> str:
+    """The tenant of a lease."""
+    return subject.partition("/")[0]
+
+
 def _check_token(row: sa.RowMapping | None, tenant: str, token: int) -> None:
     if row is None or row["token"] != token or not row["held"]:
         now = "released" if row is None or not row["held"] else f"held by operation {row['operation_id']}"
         raise LeaseLostError(
             f"the lease of tenant {tenant} was lost: it is {now}; nothing more is done under it",
-            hint=f"provision operations list --tenant {tenant}",
+            hint=f"provision operations list --tenant {_owner(tenant)}",
         )
 
 
 def _held(lease: Lease) -> LeaseHeldError:
     holder, since = lease.holder, lease.acquired_at.isoformat(sep=" ", timespec="seconds")
+    tenant, _, kind = lease.tenant.partition("/")
+    what = f"{kind} of tenant {tenant} is being done" if kind else f"tenant {tenant} is being changed"
     return LeaseHeldError(
-        f"tenant {lease.tenant} is being changed by {holder.user} on {holder.host} (pid {holder.pid}): "
+        f"{what} by {holder.user} on {holder.host} (pid {holder.pid}): "
         f"{lease.reason}, operation {lease.operation_id}, since {since}",
         hint=f"provision operations show {lease.operation_id}",
     )

@@ -7,6 +7,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
+from provisioner.ledger.schema import HEAD
 from provisioner.model.errors import ProvisionError
 
 
@@ -24,4 +25,4 @@ def upgrade(connection: sa.Connection, revision: str | None, name: str) -> None:
             f"{name} was written by a newer provision (revision {revision}); this one knows up to {max(known)}",
             hint="install the newer version of provision",
         )
-    command.upgrade(config, "head")
+    command.upgrade(config, HEAD)

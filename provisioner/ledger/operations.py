@@ -7,12 +7,12 @@ import sqlalchemy as sa
 
 from provisioner.ledger.guard import refuse_secrets
 from provisioner.ledger.leases import LeaseRecords
+from provisioner.ledger.records import by_prefix
 from provisioner.ledger.schema import operation_steps, operations
 from provisioner.model.errors import UsageError
 from provisioner.model.json import JsonDict
 from provisioner.model.ledger import Lease, Operation, OperationStatus, OperationStep, StepStatus
 
-_SHORTEST_PREFIX = 6
 _JOURNALLED_ERROR = 500
 
 
@@ -35,16 +35,7 @@ class OperationRecords(LeaseRecords):
         """One operation with its steps, by id or by a prefix of 6 characters or more. Raises UsageError where the
         prefix fits several."""
         with self._database.read() as connection:
-            row = _find(connection, operation_id)
-            if row is None and len(operation_id) >= _SHORTEST_PREFIX:
-                matches = operations.c.id.startswith(operation_id, autoescape=True)
-                rows = connection.execute(sa.select(operations).where(matches).limit(5)).mappings().all()
-                if len(rows) > 1:
-                    raise UsageError(
-                        f"{operation_id} is the beginning of several operations: " + ", ".join(r["id"] for r in rows),
-                        hint="give more of the id; provision operations list",
-                    )
-                row = rows[0] if rows else None
+            row = by_prefix(connection, operations, operation_id, "operations", "provision operations list")
             return None if row is None else _with_steps(connection, row)
 
     def operations(

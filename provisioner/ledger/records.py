@@ -9,10 +9,13 @@ import sqlalchemy as sa
 from provisioner.ledger.database import Database
 from provisioner.ledger.schema import journal, to_text
 from provisioner.model.clock import Clock
+from provisioner.model.errors import UsageError
 from provisioner.model.json import JsonDict, canonical
 
 FIRST = "0" * 64
 """`previous` of the first entry."""
+
+_SHORTEST_PREFIX = 6
 
 
 class Records:
@@ -48,3 +51,19 @@ class Records:
 def entry_hash(entry: dict[str, Any]) -> str:
     """SHA-256 over the canonical JSON of all other columns, `previous` among them."""
     return hashlib.sha256(canonical(entry | {"at": to_text(entry["at"])}).encode()).hexdigest()
+
+
+def by_prefix(connection: sa.Connection, table: sa.Table, given: str, things: str, hint: str) -> sa.RowMapping | None:
+    """The row whose id is `given`, or else begins with it, where that has 6 characters or more. Raises UsageError,
+    with `things` in its words and the command `hint`, where several do."""
+    query = sa.select(table).order_by(table.c.id)
+    row = connection.execute(query.where(table.c.id == given)).mappings().one_or_none()
+    if row is not None or len(given) < _SHORTEST_PREFIX:
+        return row
+    rows = connection.execute(query.where(table.c.id.startswith(given, autoescape=True)).limit(5)).mappings().all()
+    if len(rows) > 1:
+        raise UsageError(
+            f"{given} is the beginning of several {things}: " + ", ".join(r["id"] for r in rows),
+            hint=f"give more of the id; {hint}",
+        )
+    return rows[0] if rows else None

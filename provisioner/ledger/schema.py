@@ -5,14 +5,14 @@ the journal's hashes cover the very text that is stored. `migrations/` builds th
 """
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from provisioner.model.json import canonical
 
-HEAD = "0001"
+HEAD = "0002"
 """Newest revision in `migrations/versions`: a ledger at it needs no alembic."""
 
 
@@ -34,8 +34,21 @@ class Time(sa.TypeDecorator[datetime]):
         return None if value is None else datetime.fromisoformat(value)
 
 
+class Day(sa.TypeDecorator[date]):
+    """A date: 2026-11-25."""
+
+    impl = sa.String(10)
+    cache_ok = True
+
+    def process_bind_param(self, value: date | None, dialect: sa.Dialect) -> str | None:  # noqa: ARG002
+        return None if value is None else value.isoformat()
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> date | None:  # noqa: ARG002
+        return None if value is None else date.fromisoformat(value)
+
+
 class JsonText(sa.TypeDecorator[Any]):
-    """A JSON object in its canonical text."""
+    """A JSON object or list in its canonical text."""
 
     impl = sa.Text
     cache_ok = True
@@ -120,6 +133,32 @@ facts = sa.Table(
     sa.Column("at", Time, nullable=False),
 )
 
+# A row for ever: of a deleted recovery point its status says so.
+recovery_points = sa.Table(
+    "recovery_points",
+    metadata,
+    sa.Column("id", sa.String(255), primary_key=True),
+    sa.Column("tenant", sa.String(64), nullable=False),
+    sa.Column("target", sa.String(64), nullable=False),
+    sa.Column("region", sa.String(32), nullable=False),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("database", sa.String(255), nullable=False),
+    sa.Column("release", sa.String(64), nullable=False),
+    sa.Column("schema_version", sa.Integer, nullable=False),
+    sa.Column("config_digest", sa.String(64)),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("taken_at", Time, nullable=False),
+    sa.Column("size_gib", sa.Integer, nullable=False),
+    sa.Column("expires", Day),
+    sa.Column("copies", JsonText, nullable=False),
+    sa.Column("proven_at", Time),
+    sa.Column("verdict", sa.String(16)),
+    sa.Column("operation_id", sa.String(64)),
+    sa.Index("recovery_points_by_tenant", "tenant", "taken_at"),
+    sa.Index("recovery_points_by_time", "taken_at"),
+)
+
 # Append-only: triggers in both databases forbid UPDATE and DELETE.
 journal = sa.Table(
     "journal",
@@ -133,4 +172,5 @@ journal = sa.Table(
     sa.Column("previous", sa.String(64), nullable=False),
     sa.Column("hash", sa.String(64), nullable=False),
     sa.Index("journal_by_tenant", "tenant", "number"),
+    sa.Index("journal_by_kind", "kind", "number"),
 )

@@ -1,13 +1,15 @@
 """The door of the ledger."""
 
 from provisioner.ledger.database import Database
+from provisioner.ledger.evidence import EvidenceRecords
 from provisioner.ledger.journal import JournalRecords
 from provisioner.ledger.operations import OperationRecords
+from provisioner.ledger.points import PointRecords
 from provisioner.ledger.tenants import TenantRecords
 from provisioner.model.clock import Clock
 
 
-class SqlLedger(OperationRecords, TenantRecords, JournalRecords):
+class SqlLedger(OperationRecords, PointRecords, TenantRecords, EvidenceRecords, JournalRecords):
     """The port `Ledger` on SQLite or PostgreSQL."""
 
     def close(self) -> None:

@@ -11,11 +11,12 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from provisioner.ledger import backends
+from provisioner.ledger import backends, database, migrate
 from provisioner.ledger.schema import HEAD, metadata
 from provisioner.ledger.store import SqlLedger, open_ledger
 from provisioner.model.clock import SystemClock
 from provisioner.model.errors import ProvisionError, UsageError
+from tests.unit.ledger.conftest import FakeClock
 
 
 @pytest.fixture
@@ -31,6 +32,40 @@ def test_migrations_build_what_the_code_uses(ledger: SqlLedger) -> None:
     with ledger._database.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
         assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == HEAD
+
+
+def test_a_ledger_of_the_first_revision_is_migrated_and_keeps_what_it_holds(
+    url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as then:
+        then.setattr(database, "HEAD", "0001")
+        then.setattr(migrate, "HEAD", "0001")
+        old = open_ledger(url, clock)
+        assert _revision(old) == "0001"
+        old.ensure_tenant("acme", "sandbox")
+        old.observe("acme", "url", {"url": "http://127.0.0.1:8080"})
+        old.begin_operation("op-000001", "apply", "acme", "sandbox", {"ring": 2})
+        tenants, journal = old.tenants(), old.journal()
+        with pytest.raises(ProvisionError):
+            old.points()
+        old.close()
+    ledger = open_ledger(url, clock)
+    assert _revision(ledger) == "0002"
+    assert (ledger.tenants(), ledger.journal()) == (tenants, journal)
+    assert ledger.points(deleted=True) == []
+    ledger.add_evidence("acme", "drill", {"verdict": "passed"}, operation_id="op-000001")
+    ledger.verify_journal()
+    with pytest.raises(ProvisionError, match="append-only"), ledger._database.write() as connection:
+        connection.exec_driver_sql("DELETE FROM journal")
+    ledger.close()
+    again = open_ledger(url, clock)
+    assert [e.number for e in again.journal()] == [3, 2, 1]
+    again.close()
+
+
+def _revision(ledger: SqlLedger) -> object:
+    with ledger._database.read() as connection:
+        return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
 
 
 def test_a_newer_ledger_is_refused(ledger: SqlLedger, url: str) -> None:

@@ -5,7 +5,6 @@ import sys
 from datetime import timedelta
 
 import pytest
-import sqlalchemy as sa
 
 from provisioner.ledger.holder import current_holder
 from provisioner.ledger.store import SqlLedger, open_ledger
@@ -13,6 +12,7 @@ from provisioner.model.clock import SystemClock
 from provisioner.model.errors import ProvisionError, RefusedError
 from provisioner.model.ledger import OperationStatus, StepStatus
 from provisioner.model.lifecycle import Lifecycle
+from tests.unit.ledger.tampering import without_triggers
 
 
 def _story(ledger: SqlLedger) -> None:
@@ -83,7 +83,7 @@ def test_the_database_itself_forbids_changes(ledger: SqlLedger, statement: str) 
 )
 def test_tampering_is_found(ledger: SqlLedger, statement: str, first_bad: int) -> None:
     _story(ledger)
-    _without_triggers(ledger, statement)
+    without_triggers(ledger, statement)
     with pytest.raises(ProvisionError, match=rf"journal entry {first_bad} is missing or changed"):
         ledger.verify_journal()
 
@@ -105,14 +105,3 @@ def test_four_processes_write_one_chain(url: str) -> None:
     ledger.verify_journal()
     assert [e.number for e in ledger.journal(limit=500)] == list(range(100, 0, -1))
     ledger.close()
-
-
-def _without_triggers(ledger: SqlLedger, statement: str) -> None:
-    with ledger._database.write() as connection:
-        if connection.dialect.name == "sqlite":
-            names = connection.execute(sa.text("SELECT name FROM sqlite_master WHERE type = 'trigger'")).scalars().all()
-            for name in names:
-                connection.exec_driver_sql(f"DROP TRIGGER {name}")
-        else:
-            connection.exec_driver_sql("ALTER TABLE journal DISABLE TRIGGER USER")
-        connection.exec_driver_sql(statement.replace("%", "%%"))

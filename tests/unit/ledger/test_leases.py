@@ -47,6 +47,23 @@ def test_tenants_do_not_share_a_lease(ledger: SqlLedger) -> None:
     assert ledger.acquire_lease("globex", "op-000002", "other", ELSEWHERE, TTL).token == 1
 
 
+def test_a_lease_beside_is_the_tenants_too(ledger: SqlLedger) -> None:
+    _acquire(ledger)
+    beside = ledger.acquire_lease("acme/drill", "op-000002", "a restore is being proven", ELSEWHERE, TTL)
+    with pytest.raises(LeaseHeldError) as caught:
+        ledger.acquire_lease("acme/drill", "op-000003", "a restore is being proven", current_holder(), TTL)
+    assert caught.value.message == (
+        "drill of tenant acme is being done by ci on build-7 (pid 4242): a restore is being proven, "
+        "operation op-000002, since 2026-03-01 12:00:00+00:00"
+    )
+    ledger.release_lease(beside)
+    with pytest.raises(LeaseLostError) as lost:
+        ledger.renew_lease(beside, TTL)
+    assert lost.value.hint == "provision operations list --tenant acme"
+    kinds = [(e.kind, e.operation_id) for e in ledger.journal(tenant="acme")]
+    assert kinds[:2] == [("lease-released", "op-000002"), ("lease-acquired", "op-000002")]
+
+
 def test_tokens_grow_also_after_a_release(ledger: SqlLedger) -> None:
     tokens = []
     for number in range(3):

@@ -12,6 +12,7 @@ from datetime import date
 from functools import cache
 from pathlib import Path
 
+from provisioner.model import recovery
 from provisioner.registry.files import write_new
 from provisioner.registry.problems import Problem
 from provisioner.registry.registry import Reading
@@ -50,8 +51,9 @@ def _key(name: str, raw: bytes, today: date) -> str:
 
 @cache
 def _code() -> str:
-    """What this room's code is: another version of it may refuse what this one took."""
+    """What this room's code is, and the policy whose defaults it fills in: another version of it may refuse what this
+    one took."""
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in [*sorted(Path(__file__).parent.glob("*.py")), Path(recovery.__file__)]:
         digest.update(path.read_bytes())
     return digest.hexdigest()

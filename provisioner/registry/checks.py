@@ -10,10 +10,19 @@ from typing import Any
 from pydantic import ValidationError
 
 from provisioner.model.suggest import did_you_mean, suggest
+from provisioner.registry import fields as f
 from provisioner.registry.nodes import Document, Steps
 from provisioner.registry.problems import Problem, registry_error
 from provisioner.registry.resolve import holds, region_of
-from provisioner.registry.schema import OverrideEntry, RegistryFile, ReleaseEntry, TargetEntry, TenantEntry, TierEntry
+from provisioner.registry.schema import (
+    BackupEntry,
+    OverrideEntry,
+    RegistryFile,
+    ReleaseEntry,
+    TargetEntry,
+    TenantEntry,
+    TierEntry,
+)
 from provisioner.registry.validate import validate, words
 
 _GROWS_ONLY = {"root_disk_gib", "database_storage_gib", "database_version", "multi_region_key"}
@@ -50,6 +59,7 @@ class _Checks:
         yield from self._defaults()
         for tier_name, tier in self._file.tiers.items():
             yield from self._storage(("tiers", tier_name, "database_max_storage_gib"), tier)
+            yield from self._backup(("tiers", tier_name, "backup"), tier.backup)
         yield from self._releases()
         for channel, release in self._file.channels.items():
             yield from self._offered(("channels", channel), release)
@@ -151,6 +161,7 @@ class _Checks:
             yield from self._offered((*path, "release"), tenant.release)
         yield from self._place(path, tenant)
         yield from self._overrides(path, tenant)
+        yield from self._consents(path, tenant)
 
     def _own_account(self, path: Steps, tenant: TenantEntry, target: TargetEntry) -> Iterator[Problem]:
         if target.cloud == "sandbox":
@@ -181,6 +192,10 @@ class _Checks:
         place = "sandbox" if target.cloud == "sandbox" else region
         if release is not None and place not in release.images:
             self._imageless.setdefault((version, place), []).append((*path, source))
+        tier_name = tenant.tier or self._file.defaults.tier
+        if tier_name in self._file.tiers and self._file.tiers[tier_name].backup.copy_region == region:
+            fact = f"is {region}, where tier {tier_name} copies recovery points to"
+            yield self._at((*path, "region"), fact, "a copy must be elsewhere: choose a tier with another copy_region")
 
     def _images(self) -> Iterator[Problem]:
         """Once for all tenants that need the same image."""
@@ -228,6 +243,34 @@ class _Checks:
         if tier.database_max_storage_gib < least:
             fact = f"RDS needs database_max_storage_gib of {least} or more for {tier.database_storage_gib} GiB"
             yield self._at(path, f"{fact}, not {tier.database_max_storage_gib}", "a tenth more than at first")
+
+    def _backup(self, path: Steps, backup: BackupEntry) -> Iterator[Problem]:
+        if not any((backup.daily, backup.weekly, backup.monthly, backup.yearly)):
+            fact = "keeps no recovery points: daily, weekly, monthly and yearly are all 0"
+            yield self._at(path, fact, "set one of them to 1 or more", at_key=True)
+        here = (*path, "copy_key")
+        if backup.copy_region and not backup.copy_key:
+            hint = f"as alias/NAME or the ARN of a KMS key in {backup.copy_region}"
+            yield self._at(here, "is missing, and copy_region needs it", hint)
+        elif backup.copy_key and not backup.copy_region:
+            yield self._at(here, "has no meaning without copy_region", "add copy_region, or take it out", at_key=True)
+        elif backup.copy_key and backup.copy_key.startswith("arn:"):
+            region = backup.copy_key.split(":")[3]
+            if region != backup.copy_region:
+                fact = f"is a key in {region}, not in {backup.copy_region}"
+                yield self._at(here, fact, "a copy is encrypted by a key of its own region")
+
+    def _consents(self, path: Steps, tenant: TenantEntry) -> Iterator[Problem]:
+        """Whose instance may be given this tenant's data; it may be one that is still to come."""
+        for number, waiver in enumerate(tenant.waivers):
+            if waiver.operation != "restore-into":
+                continue
+            here = (*path, "waivers", number, "resource")
+            if not f.is_tenant_id(waiver.resource):
+                fact = f"must be the id of a tenant for restore-into, not '{waiver.resource}'"
+                yield self._at(here, fact, f"{f.WORDS[f.TENANT_ID]}; no reserved word")
+            elif waiver.resource == path[-1]:
+                yield self._at(here, "is this tenant itself", "its own data may always be restored into it")
 
     def _quotas(self) -> Iterator[Problem]:
         used = Counter(t.target or self._file.defaults.target for t in self._file.tenants.values())

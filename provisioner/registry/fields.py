@@ -1,5 +1,6 @@
 """Types of the registry's values: strict, bounded, and with words for what a pattern wants."""
 
+import re
 from dataclasses import fields
 from datetime import date
 from typing import Annotated, Any
@@ -13,10 +14,15 @@ from provisioner.model.tenant import Sizing
 SETTINGS = tuple(f.name for f in fields(Sizing))
 """What a tier sets and an override of a tenant may set otherwise."""
 
-RESERVED = frozenset({"admin", "all", "api", "fleet", "localhost", "mail", "none", "provision", "status", "www"})
-"""Not ids of tenants: words of selectors, and hosts that a target's domain needs for itself."""
+_SELECTORS = {"all", "fleet", "none"}
+_HOSTS = {"admin", "api", "localhost", "mail", "provision", "status", "www"}
+_COMMANDS = {"reap", "report", "show"}
+RESERVED = frozenset(_SELECTORS | _HOSTS | _COMMANDS)
+"""Not ids of tenants: words of selectors, hosts that a target's domain needs for itself, and words that stand where
+`provision drill` takes tenants."""
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 
+_LONGEST_ID = 31
 TENANT_ID = r"^[a-z](?:-?[a-z0-9])+$"
 _NAME = r"^[a-z](?:-?[a-z0-9])*$"
 _VERSION = r"^(?:0|[1-9]\d{0,5})\.(?:0|[1-9]\d{0,5})\.(?:0|[1-9]\d{0,5})$"
@@ -30,6 +36,10 @@ _MACHINE = r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$"
 _DATABASE = r"^db\.[a-z][a-z0-9-]*\.[a-z0-9]+$"
 _POSTGRES = r"^1[4-9](?:\.\d{1,2})?$"
 _ROLE = r"^arn:aws:iam::\d{12}:role/[A-Za-z0-9+=,.@_/-]{1,512}$"
+_KEY = (
+    r"^(?:alias/[A-Za-z0-9/_-]{1,250}"
+    r"|arn:aws:kms:[a-z]{2}(?:-[a-z]+)+-\d:\d{12}:(?:key/[A-Za-z0-9-]{1,128}|alias/[A-Za-z0-9/_-]{1,250}))$"
+)
 _STATE = r"^(?:s3|postgres|file)://\S+$"
 _IMAGE = r"^(?:sandbox|[a-z]{2}(?:-[a-z]+)+-\d)$"
 _SECRETS = r"^awskms://\S+$"
@@ -51,6 +61,7 @@ WORDS = {
     _POSTGRES: 'a version of PostgreSQL like "17" or "17.4"',
     _IMAGE: "an AWS region like eu-west-1, or sandbox",
     _ROLE: "arn:aws:iam::ACCOUNT:role/NAME",
+    _KEY: "alias/NAME or the ARN of a KMS key",
     _STATE: "s3://BUCKET, postgres://HOST/DATABASE or file://FOLDER",
     _SECRETS: "awskms://KEY",
     _LEDGER: "postgresql://USER@HOST/DATABASE or sqlite:///FILE",
@@ -74,6 +85,11 @@ def _free_id(value: Any) -> Any:
             "registry_key", "is reserved", {"hint": f"not to be used: {', '.join(sorted(RESERVED))}"}
         )
     return value
+
+
+def is_tenant_id(text: str) -> bool:
+    """Whether a tenant may have this id."""
+    return bool(re.fullmatch(TENANT_ID, text)) and len(text) <= _LONGEST_ID and text not in RESERVED
 
 
 def _no_password(value: Any) -> Any:
@@ -125,7 +141,7 @@ def _text(pattern: str, *, longest: int = 255) -> StringConstraints:
 
 Words = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Name = Annotated[str, _text(_NAME, longest=31)]
-TenantId = Annotated[str, _text(TENANT_ID, longest=31), BeforeValidator(_free_id)]
+TenantId = Annotated[str, _text(TENANT_ID, longest=_LONGEST_ID), BeforeValidator(_free_id)]
 Version = Annotated[str, _text(_VERSION)]
 Region = Annotated[str, _text(_REGION)]
 Domain = Annotated[str, _text(_DOMAIN, longest=200)]
@@ -137,6 +153,7 @@ MachineType = Annotated[str, _text(_MACHINE)]
 DatabaseClass = Annotated[str, _text(_DATABASE)]
 PostgresVersion = Annotated[str, _text(_POSTGRES)]
 RoleArn = Annotated[str, _text(_ROLE)]
+Key = Annotated[str, _text(_KEY, longest=350)]
 State = Annotated[str, _text(_STATE), BeforeValidator(_no_password)]
 Secrets = Annotated[str, _text(_SECRETS)]
 LedgerUrl = Annotated[str, _text(_LEDGER), BeforeValidator(_no_password)]

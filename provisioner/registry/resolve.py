@@ -6,6 +6,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from provisioner.model.recovery import BackupPolicy
 from provisioner.model.tenant import (
     CloudKind,
     Override,
@@ -39,7 +40,8 @@ def target(name: str, entry: Plain) -> Target:
 
 def tier(name: str, entry: Plain) -> Tier:
     """A tier under its name."""
-    return Tier(name, Sizing(**{f.name: entry[f.name] for f in fields(Sizing)}), entry["description"])
+    sizing = Sizing(**{f.name: entry[f.name] for f in fields(Sizing)})
+    return Tier(name, sizing, entry["description"], BackupPolicy(**entry["backup"]))
 
 
 def release(version: str, entry: Plain, folder: Path) -> Release:
@@ -78,6 +80,7 @@ def tenant(
         overrides=overrides,
         waivers=tuple(Waiver(**{**w, "expires": date.fromisoformat(w["expires"])}) for w in entry["waivers"]),
         name=entry["name"],
+        backup=tier.backup,
     )
 
 

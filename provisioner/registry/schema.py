@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from provisioner.model.tenant import Sizing
+from provisioner.model.recovery import BackupPolicy
 from provisioner.registry import fields as f
 from provisioner.registry.policy import Policy, Update, forbidden, live, replace, restart
 
@@ -16,6 +16,13 @@ _TAG = live("it is a tag on every resource")
 _RELEASE = forbidden("tenants run the release and rely on it", "publish the change as a new release")
 _MOVE = "onboard a tenant there, restore a recovery point into it, offboard this one"
 _STACKS = forbidden("the stacks of its tenants are kept with it", "add a target beside it, and move tenants one by one")
+_SCHEDULE = live("`provision worker` reads it in each of its rounds", "nothing: it holds at once")
+_KEEP = live("fewer: the points that aren't kept any more are deleted", "provision backup prune, or the worker's own")
+_COPIES = live(
+    "new recovery points are copied there; copies that exist go with their points", "provision backup create"
+)
+_LATER = live("it holds for what ends from then on; a date that was set stays", "nothing: it holds at once")
+_USUAL = BackupPolicy()
 _NAMES = live("adding is harmless; removing is refused while something names it", "nothing: it holds at once")
 
 Days = Annotated[
@@ -95,6 +102,48 @@ class DefaultsEntry(Entry):
     window: Annotated[WindowEntry | None, _RECORD] = Field(None, description="Maintenance window; without one: always.")
 
 
+class BackupEntry(Entry):
+    """What a tier promises about its data. Days, weeks, months and years are UTC's; of each the newest point counts."""
+
+    every_hours: Annotated[int, Field(ge=1, le=168), _SCHEDULE] = Field(
+        default=_USUAL.every_hours, description="Hours from one scheduled recovery point to the next."
+    )
+    daily: Annotated[int, Field(ge=0, le=366), _KEEP] = Field(
+        default=_USUAL.daily, description="Of how many days that have a point the newest is kept."
+    )
+    weekly: Annotated[int, Field(ge=0, le=260), _KEEP] = Field(
+        default=_USUAL.weekly, description="The same of weeks (ISO 8601)."
+    )
+    monthly: Annotated[int, Field(ge=0, le=120), _KEEP] = Field(
+        default=_USUAL.monthly, description="The same of months."
+    )
+    yearly: Annotated[int, Field(ge=0, le=30), _KEEP] = Field(default=_USUAL.yearly, description="The same of years.")
+    copy_region: Annotated[f.Region | None, _COPIES] = Field(
+        default=None, description="Another region that each point is copied to. Together with copy_key."
+    )
+    copy_key: Annotated[f.Key | None, _COPIES] = Field(
+        default=None, description="KMS key of that region that encrypts the copies: alias/NAME or ARN."
+    )
+    rpo_minutes: Annotated[int, Field(ge=1, le=43200), _RECORD] = Field(
+        default=_USUAL.rpo_minutes, description="The most data that may be lost, in minutes; drills measure it."
+    )
+    rto_minutes: Annotated[int, Field(ge=1, le=10080), _RECORD] = Field(
+        default=_USUAL.rto_minutes, description="The most time that a restore may take, in minutes; drills measure it."
+    )
+    drill_days: Annotated[int, Field(ge=1, le=365), _SCHEDULE] = Field(
+        default=_USUAL.drill_days, description="Days from one drill to the next."
+    )
+    keep_replaced_days: Annotated[int, Field(ge=1, le=90), _LATER] = Field(
+        default=_USUAL.keep_replaced_days, description="How long a database that a restore replaced is kept."
+    )
+    grace_days: Annotated[int, Field(ge=0, le=90), _LATER] = Field(
+        default=_USUAL.grace_days, description="How long an offboarded tenant is only suspended, and can come back."
+    )
+    final_days: Annotated[int, Field(ge=1, le=3650), _LATER] = Field(
+        default=_USUAL.final_days, description="How long its final recovery point is kept after that."
+    )
+
+
 class TierEntry(Entry):
     """A commercial size: what it buys."""
 
@@ -142,10 +191,9 @@ class TierEntry(Entry):
     deletion_protection: Annotated[bool, live("it is a flag on resources")] = Field(
         description="Refuse deletes of what holds data."
     )
-
-    def sizing(self) -> Sizing:
-        """The settings alone."""
-        return Sizing(**{name: getattr(self, name) for name in f.SETTINGS})
+    backup: Annotated[BackupEntry, f.SECTION, live("see its fields", "nothing: it holds at once")] = Field(
+        default_factory=BackupEntry, description="Recovery points: how often, how long, how fast, and when proven."
+    )
 
 
 class ReleaseEntry(Entry):
@@ -195,10 +243,13 @@ class OverrideEntry(Entry):
 
 
 class WaiverEntry(Entry):
-    """Permission for exactly one stateful change, which the firewall refuses otherwise."""
+    """Permission for exactly one stateful change, which is refused otherwise."""
 
-    resource: Annotated[f.Words, _RECORD] = Field(description="Name of the resource in the stack, as `database`.")
-    operation: Annotated[Literal["replace", "delete"], _RECORD] = Field(description="What is allowed.")
+    resource: Annotated[f.Words, _RECORD] = Field(
+        description="Name of the resource in the stack, as `database`; for restore-into: id of the tenant that may "
+        "be given this one's data."
+    )
+    operation: Annotated[Literal["replace", "delete", "restore-into"], _RECORD] = Field(description="What is allowed.")
     name: Annotated[f.Words, _RECORD] = Field(description="Who allowed it.")
     reason: Annotated[f.Words, _RECORD] = Field(description="Why.")
     expires: Annotated[f.Date, _RECORD] = Field(description="Last day on which it holds.")
@@ -245,7 +296,7 @@ class TenantEntry(Entry):
     ] = Field((), description="Settings that differ from the tier's.")
     expires: Annotated[f.Date | None, _RECORD] = Field(None, description="Last day of a trial.")
     waivers: Annotated[tuple[WaiverEntry, ...], Field(strict=False), _RECORD] = Field(
-        (), description="Stateful changes that the firewall lets pass once."
+        (), description="Stateful changes that are allowed."
     )
 
 

@@ -152,7 +152,7 @@ VALUE_CASES: list[Case] = [
         "reserved id",
         HEAD + "tenants:\n  all: {}\n",
         "tenants.yaml:42:3: tenants/all: is reserved (not to be used: admin, all, api, fleet, localhost, "
-        "mail, none, provision, status, www)",
+        "mail, none, provision, reap, report, show, status, www)",
     ),
     raw(
         "long id, hyphens",
@@ -342,8 +342,8 @@ VALUE_CASES: list[Case] = [
         "waiver",
         _WAIVER.replace("replace", "rename").replace(", expires: 2027-01-01", ""),
         "tenants.yaml:44:9: tenants/acme/waivers/0/expires: is missing (Last day on which it holds)",
-        "tenants.yaml:44:41: tenants/acme/waivers/0/operation: must be one of replace, delete, not "
-        "rename (did you mean 'replace'?)",
+        "tenants.yaml:44:41: tenants/acme/waivers/0/operation: must be one of replace, delete, "
+        "restore-into, not rename (did you mean 'replace'?)",
     ),
     changed(
         "aws without state",

@@ -9,12 +9,13 @@ import jsonschema  # type: ignore[import-untyped] # its stubs are not in the loc
 import pytest
 
 from provisioner import registry
+from provisioner.model.recovery import BackupPolicy
 from provisioner.model.tenant import Release, Sizing, Target, Tenant
 from provisioner.registry.compose import read
 from provisioner.registry.layout import formatted
 from provisioner.registry.policy import policy_of, walk
 from provisioner.registry.reference import EXAMPLE, markdown
-from provisioner.registry.schema import RegistryFile, ReleaseEntry, TargetEntry, TenantEntry, TierEntry
+from provisioner.registry.schema import BackupEntry, RegistryFile, ReleaseEntry, TargetEntry, TenantEntry, TierEntry
 from tests.unit.registry.malformed_values import VALUE_CASES
 from tests.unit.registry.samples import SAMPLE, loaded
 
@@ -80,10 +81,11 @@ def test_the_schema_has_the_policies_for_editors() -> None:
 
 
 def test_the_schema_and_the_model_have_the_same_fields() -> None:
-    assert set(TierEntry.model_fields) - {"description"} == {f.name for f in fields(Sizing)}
+    assert set(TierEntry.model_fields) - {"description", "backup"} == {f.name for f in fields(Sizing)}
+    assert set(BackupEntry.model_fields) == {f.name for f in fields(BackupPolicy)}
     assert set(TargetEntry.model_fields) | {"name", "tenant"} == {f.name for f in fields(Target)}
     assert set(ReleaseEntry.model_fields) | {"version"} == {f.name for f in fields(Release)}
-    resolved = {"id", "sizing", "desired_release", "release_source"}
+    resolved = {"id", "sizing", "desired_release", "release_source", "backup"}
     assert (
         set(TenantEntry.model_fields) - {"release", "channel", "pin", "account", "role"}
         == {f.name for f in fields(Tenant)} - resolved

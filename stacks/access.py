@@ -16,10 +16,11 @@ _ANYWHERE = "0.0.0.0/0"
 
 @dataclass(frozen=True, slots=True)
 class AccessArgs:
-    """`vpc_id`: where the groups live."""
+    """`vpc_id`: where the groups live. `public`: whether anybody comes in from outside."""
 
     scope: Scope
     vpc_id: pulumi.Input[str]
+    public: bool = True
 
 
 class Access(pulumi.ComponentResource):
@@ -38,7 +39,9 @@ class Access(pulumi.ComponentResource):
         self.database_group_id = self._group("database")
         self.machine_group_id = self._group("machine")
         self.balancer_group_id = self._group("balancer") if self._scope.sizing.front == "balancer" else None
-        public = (443, 80) if self._scope.on_aws else (PRODUCT_PORT,)
+        public: tuple[int, ...] = ()
+        if args.public:
+            public = (443, 80) if self._scope.on_aws else (PRODUCT_PORT,)
         if self.balancer_group_id is None:
             self._from_anywhere("machine", self.machine_group_id, public)
         else:

@@ -18,7 +18,8 @@ _PLAIN = frozenset(ascii_letters + digits + "@%+=:,./_-")
 
 @dataclass(frozen=True, slots=True)
 class MachineArgs:
-    """`environment`: lines of `/etc/provision/product.env`, no secrets. `needs`: what must be there before it boots."""
+    """`environment`: lines of `/etc/provision/product.env`, no secrets. `needs`: what must be there before it boots.
+    `public_address`: it has one of its own from boot to end, where no front gives it one and none leads out for it."""
 
     scope: Scope
     key_arn: pulumi.Input[str]
@@ -27,6 +28,7 @@ class MachineArgs:
     profile_name: pulumi.Input[str]
     environment: Mapping[str, pulumi.Input[str]]
     needs: list[pulumi.Resource]
+    public_address: bool = False
 
 
 class Machine(pulumi.ComponentResource):
@@ -43,6 +45,8 @@ class Machine(pulumi.ComponentResource):
             instance_type=scope.sizing.instance_type,
             subnet_id=args.subnet_id,
             vpc_security_group_ids=[args.group_id],
+            # In the sandbox machines are on loopback, and reach the cloud from there.
+            associate_public_ip_address=True if args.public_address and scope.on_aws else None,
             iam_instance_profile=args.profile_name,
             metadata_options=aws.ec2.InstanceMetadataOptionsArgs(
                 http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1

@@ -17,10 +17,12 @@ _ANYWHERE = "0.0.0.0/0"
 
 @dataclass(frozen=True, slots=True)
 class NetworkArgs:
-    """`key_arn` encrypts the flow logs."""
+    """`key_arn` encrypts the flow log. `bare`: for one machine and some hours, so one public subnet is enough, and
+    there is neither a flow log nor a way to S3 of its own."""
 
     scope: Scope
     key_arn: pulumi.Input[str]
+    bare: bool = False
 
 
 class Network(pulumi.ComponentResource):
@@ -51,16 +53,18 @@ class Network(pulumi.ComponentResource):
         aws.ec2.DefaultSecurityGroup(
             "closed", vpc_id=vpc.id, ingress=[], egress=[], tags=self._scope.tags("closed"), opts=self._child
         )
-        self._add_subnets()
-        self._add_flow_log(args.key_arn)
+        self._add_subnets(_PUBLIC[:1] if args.bare else _PUBLIC)
+        if not args.bare:
+            self._add_s3_endpoint()
+            self._add_flow_log(args.key_arn)
         self.register_outputs({"vpc_id": vpc.id})
 
-    def _add_subnets(self) -> None:
+    def _add_subnets(self, public_blocks: tuple[str, ...]) -> None:
         gateway = aws.ec2.InternetGateway(
             "internet", vpc_id=self.vpc_id, tags=self._scope.tags("internet"), opts=self._child
         )
         public = self._route_table("public")
-        public_subnets = self._subnets("public", _PUBLIC)
+        public_subnets = self._subnets("public", public_blocks)
         private_subnets = self._subnets("private", _PRIVATE)
         to_internet = aws.ec2.Route(
             "public-internet",
@@ -70,29 +74,32 @@ class Network(pulumi.ComponentResource):
             opts=self._child,
         )
         self.ways_out = [to_internet, *self._associate("public", public, public_subnets)]
-        tables = [public.id]
+        self._tables = [public.id]
         if self._scope.sizing.front == "balancer":
             # Otherwise only the database is in there: the VPC's own table, which leads nowhere, is right for it.
             private = self._route_table("private")
             self.ways_out += self._associate("private", private, private_subnets)
             self.ways_out.append(self._nat_route(private, public_subnets[0], to_internet))
-            tables.append(private.id)
+            self._tables.append(private.id)
+        self.public_subnet_ids = [s.id for s in public_subnets]
+        self.private_subnet_ids = [s.id for s in private_subnets]
+
+    def _add_s3_endpoint(self) -> None:
         aws.ec2.VpcEndpoint(
             "s3",
             vpc_id=self.vpc_id,
             service_name=f"com.amazonaws.{self._scope.args.region}.s3",
             vpc_endpoint_type="Gateway",
-            route_table_ids=tables,
+            route_table_ids=self._tables,
             tags=self._scope.tags("s3"),
             opts=self._child,
         )
-        self.public_subnet_ids = [s.id for s in public_subnets]
-        self.private_subnet_ids = [s.id for s in private_subnets]
 
     def _route_table(self, kind: str) -> aws.ec2.RouteTable:
         return aws.ec2.RouteTable(kind, vpc_id=self.vpc_id, tags=self._scope.tags(kind), opts=self._child)
 
-    def _subnets(self, kind: str, blocks: tuple[str, str]) -> list[aws.ec2.Subnet]:
+    def _subnets(self, kind: str, blocks: tuple[str, ...]) -> list[aws.ec2.Subnet]:
+        """One for each block, each in another zone."""
         return [
             aws.ec2.Subnet(
                 f"{kind}-{letter}",
@@ -103,7 +110,7 @@ class Network(pulumi.ComponentResource):
                 tags=self._scope.tags(f"{kind}-{letter}"),
                 opts=self._child,
             )
-            for letter, block, zone in zip(_LETTERS, blocks, self._scope.args.zones, strict=True)
+            for letter, block, zone in zip(_LETTERS, blocks, self._scope.args.zones, strict=False)
         ]
 
     def _associate(self, kind: str, table: aws.ec2.RouteTable, subnets: list[aws.ec2.Subnet]) -> list[pulumi.Resource]:
@@ -111,7 +118,7 @@ class Network(pulumi.ComponentResource):
             aws.ec2.RouteTableAssociation(
                 f"{kind}-{letter}", subnet_id=subnet.id, route_table_id=table.id, opts=self._child
             )
-            for letter, subnet in zip(_LETTERS, subnets, strict=True)
+            for letter, subnet in zip(_LETTERS, subnets, strict=False)
         ]
 
     def _nat_route(

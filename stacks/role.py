@@ -1,5 +1,6 @@
 """Who the tenant's machine is to AWS: what it may do, and what nobody can ever let it do."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -14,17 +15,19 @@ _SSM_CORE = "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
 
 @dataclass(frozen=True, slots=True)
 class MachineRoleArgs:
-    """ARNs of what is the tenant's own."""
+    """ARNs of what is the tenant's own. `master_secret_arns`: of all its databases, for one that a restore has made is
+    set up and looked into before it serves. `logs`: whether it has a log group to write to."""
 
     scope: Scope
     key_arn: pulumi.Input[str]
-    bucket_arn: pulumi.Output[str]
     product_secret_arn: pulumi.Input[str]
-    master_secret_arn: pulumi.Input[str]
+    master_secret_arns: Sequence[pulumi.Input[str]]
+    bucket_arn: pulumi.Output[str] | None = None
+    logs: bool = True
 
 
 class MachineRole(pulumi.ComponentResource):
-    """Role, instance profile and the log group they write to.
+    """Role, instance profile and the log group they write to, if any.
 
     The permissions boundary keeps the role inside the tenant, whatever is attached to it.
     """
@@ -37,7 +40,7 @@ class MachineRole(pulumi.ComponentResource):
         super().__init__("provision:tenant:MachineRole", name, None, opts)
         scope = args.scope
         named = pulumi.ResourceOptions(parent=self, delete_before_replace=True)
-        logs = log_group(scope, "machine-log-group", scope.machine_log_path, args.key_arn, self)
+        logs = log_group(scope, "machine-log-group", scope.machine_log_path, args.key_arn, self) if args.logs else None
         own = _own(args, logs)
         boundary = (
             scope.boundary_arn
@@ -45,11 +48,11 @@ class MachineRole(pulumi.ComponentResource):
                 "machine-boundary",
                 name=scope.physical("machine-boundary"),
                 description=f"The most that the machine of tenant {scope.args.tenant} may ever do",
-                # The master's secret is within it: the bootstrap lets the machine read that one for some minutes.
+                # The masters' secrets are within it: the bootstrap lets the machine read one for some minutes.
                 policy=document(
                     allow(AGENT, ["*"]),
                     *own,
-                    allow(["secretsmanager:GetSecretValue"], [args.product_secret_arn, args.master_secret_arn]),
+                    allow(["secretsmanager:GetSecretValue"], [args.product_secret_arn, *args.master_secret_arns]),
                 ),
                 tags=scope.tags("machine-boundary"),
                 opts=named,
@@ -85,13 +88,13 @@ class MachineRole(pulumi.ComponentResource):
         self.register_outputs({"role_name": role.name})
 
 
-def _own(args: MachineRoleArgs, logs: aws.cloudwatch.LogGroup) -> list[Statement]:
-    return [
-        allow(["kms:Decrypt", "kms:GenerateDataKey"], [args.key_arn]),
-        allow(["s3:ListBucket"], [args.bucket_arn]),
-        allow(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], [pulumi.Output.concat(args.bucket_arn, "/*")]),
-        allow(
-            ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-            [pulumi.Output.concat(logs.arn, ":*")],
-        ),
-    ]
+def _own(args: MachineRoleArgs, logs: aws.cloudwatch.LogGroup | None) -> list[Statement]:
+    own = [allow(["kms:Decrypt", "kms:GenerateDataKey"], [args.key_arn])]
+    if args.bucket_arn is not None:
+        objects = pulumi.Output.concat(args.bucket_arn, "/*")
+        own.append(allow(["s3:ListBucket"], [args.bucket_arn]))
+        own.append(allow(["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], [objects]))
+    if logs is not None:
+        write = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+        own.append(allow(write, [pulumi.Output.concat(logs.arn, ":*")]))
+    return own

@@ -6,13 +6,13 @@ import pulumi
 import pulumi_aws as aws
 
 from provisioner.model.deployer.statements import BOUNDARY
-from provisioner.model.stack import PROJECT, StackArgs
+from provisioner.model.stack import DRILL, StackArgs
 from provisioner.model.tenant import CloudKind, Sizing
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """The tenant for which resources are made. All names are functions of its id: the same args, the same names."""
+    """The tenant for which resources are made. All names are functions of the args: the same args, the same names."""
 
     args: StackArgs
 
@@ -44,24 +44,29 @@ class Scope:
 
     def physical(self, part: str) -> str:
         """A fixed name in the account, at most 64 characters (IAM's limit)."""
-        return f"provision-{self.args.tenant}-{part}"
+        return f"provision-{self.args.name}-{part}"
 
     def tags(self, name: str) -> dict[str, str]:
         """Tags of the resource with the logical name `name`; the provider's default tags come on top."""
-        return {"Name": f"{self.args.tenant}-{name}", "provision:resource": name}
+        return {"Name": f"{self.args.name}-{name}", "provision:resource": name}
 
     def default_tags(self) -> dict[str, str]:
-        """Tags of every resource. `provision:stack` and `provision:resource` together find what a lost reply made."""
+        """Tags of every resource. `provision:stack` and `provision:resource` together find what a lost reply made. What
+        a drill makes is its tenant's too, and says until when it may be there."""
         args = self.args
         tags = {
             "provision:tenant": args.tenant,
-            "provision:stack": f"{PROJECT}/{args.tenant}",
+            "provision:stack": f"{args.project}/{args.name}",
             "provision:target": args.target,
             "provision:tier": args.tier,
             "provision:ring": str(args.ring),
         }
         if args.organization:
             tags["provision:organization"] = args.organization
+        if args.quarantine:
+            tags["provision:purpose"] = DRILL
+        if args.expires:
+            tags["provision:expires"] = args.expires
         return tags | {f"provision:label:{key}": value for key, value in sorted(args.labels.items())}
 
     @property
@@ -74,9 +79,9 @@ class Scope:
         """Log group that the machine may write to."""
         return f"/provision/{self.args.tenant}/machine"
 
-    def database_log_path(self, export: str) -> str:
-        """Log group that RDS writes an exported log to; RDS chose its name."""
-        return f"/aws/rds/instance/{self.args.tenant}/{export}"
+    def database_log_path(self, identifier: str, export: str) -> str:
+        """Log group that RDS writes an exported log of a database to; RDS chose its name."""
+        return f"/aws/rds/instance/{identifier}/{export}"
 
     def arn(self, service: str, resource: str) -> str:
         """ARN of something of this account and region."""

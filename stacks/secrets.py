@@ -13,9 +13,10 @@ _USE = ("kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", 
 
 @dataclass(frozen=True, slots=True)
 class SecretsArgs:
-    """`scope` is all that is needed."""
+    """`key_arn`: of a key that is there already and stays, for a quarantine; otherwise the stack has one of its own."""
 
     scope: Scope
+    key_arn: pulumi.Input[str] | None = None
 
 
 class Secrets(pulumi.ComponentResource):
@@ -27,7 +28,22 @@ class Secrets(pulumi.ComponentResource):
     def __init__(self, name: str, args: SecretsArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("provision:tenant:Secrets", name, None, opts)
         scope = args.scope
-        guarded = pulumi.ResourceOptions(parent=self, protect=scope.guarded)
+        self.key_arn = pulumi.Output.from_input(args.key_arn) if args.key_arn is not None else self._key(scope)
+        secret = aws.secretsmanager.Secret(
+            "product-secret",
+            name=f"provision/{scope.args.tenant}/{scope.args.quarantine or 'product'}",
+            description=f"Database user of the product of tenant {scope.args.tenant}: username and password as JSON",
+            kms_key_id=self.key_arn,
+            recovery_window_in_days=30 if scope.guarded else 0,
+            tags=scope.tags("product-secret"),
+            opts=pulumi.ResourceOptions(parent=self, protect=scope.guarded),
+        )
+        self.product_secret_arn = secret.arn
+        self.register_outputs({"key_arn": self.key_arn, "product_secret_arn": secret.arn})
+
+    def _key(self, scope: Scope) -> pulumi.Output[str]:
+        """A key that recovery points still need outlives the stack; the name that it is known by doesn't."""
+        kept = scope.args.keep_key
         key = aws.kms.Key(
             "key",
             description=f"All data of tenant {scope.args.tenant}",
@@ -37,7 +53,8 @@ class Secrets(pulumi.ComponentResource):
             multi_region=scope.sizing.multi_region_key,
             policy=document(*_key_policy(scope)),
             tags=scope.tags("key"),
-            opts=guarded,
+            # What is protected stops a destroy, also where it would be left in the cloud.
+            opts=pulumi.ResourceOptions(parent=self, protect=scope.guarded and not kept, retain_on_delete=kept),
         )
         aws.kms.Alias(
             "key-alias",
@@ -45,23 +62,15 @@ class Secrets(pulumi.ComponentResource):
             target_key_id=key.key_id,
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
-        secret = aws.secretsmanager.Secret(
-            "product-secret",
-            name=f"provision/{scope.args.tenant}/product",
-            description=f"Database user of the product of tenant {scope.args.tenant}: username and password as JSON",
-            kms_key_id=key.arn,
-            recovery_window_in_days=30 if scope.guarded else 0,
-            tags=scope.tags("product-secret"),
-            opts=guarded,
-        )
-        self.key_arn = key.arn
-        self.product_secret_arn = secret.arn
-        self.register_outputs({"key_arn": key.arn, "product_secret_arn": secret.arn})
+        arn: pulumi.Output[str] = key.arn
+        return arn
 
 
 def _key_policy(scope: Scope) -> tuple[Statement, ...]:
     """The account administers the key through IAM; two services use it where they can't act in a caller's name."""
-    paths = (scope.flow_log_path, scope.machine_log_path, scope.database_log_path("*"))
+    identifiers = [scope.args.identifier(database) for database in scope.args.databases]
+    databases = [scope.database_log_path(identifier, "*") for identifier in identifiers]
+    paths = (scope.flow_log_path, scope.machine_log_path, *databases)
     groups = [scope.arn("logs", f"log-group:{path}") for path in paths]
     owner = allow(["kms:*"], ["*"]) | {"Principal": {"AWS": f"arn:aws:iam::{scope.args.account}:root"}}
     logs = allow(

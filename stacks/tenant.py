@@ -1,4 +1,4 @@
-"""The Pulumi program of a tenant: everything that one customer's instance is made of."""
+"""The Pulumi program of a tenant: everything that one customer's instance is made of. `quarantine.py` is a drill's."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,12 +8,15 @@ import pulumi
 import pulumi_aws as aws
 
 from provisioner.model.stack import StackArgs
-from stacks.access import PRODUCT_PORT, Access, AccessArgs
-from stacks.database import DATABASE_NAME, DATABASE_USER, Database, DatabaseArgs
+from stacks.access import Access, AccessArgs
+from stacks.database import Database, DatabaseArgs
+from stacks.environment import environment
 from stacks.files import Files, FilesArgs
 from stacks.front import AddressArgs, AddressFront
 from stacks.machine import Machine, MachineArgs
 from stacks.network import Network, NetworkArgs
+from stacks.outputs import export
+from stacks.provider import provider
 from stacks.role import MachineRole, MachineRoleArgs
 from stacks.scope import Scope
 from stacks.secrets import Secrets, SecretsArgs
@@ -24,8 +27,6 @@ if TYPE_CHECKING:
     from stacks.balancer import BalancerFront
 
 PROGRAM_VERSION = program_version()
-# Where the image keeps RDS's certificate authorities (docs/product-contract.md).
-_RDS_CA = "/etc/provision/rds-ca.pem"
 
 
 def program(args: StackArgs) -> Callable[[], None]:
@@ -35,15 +36,12 @@ def program(args: StackArgs) -> Callable[[], None]:
 
 
 def _make(args: StackArgs) -> None:
-    _Tenant(args).make()
+    if args.quarantine is None:
+        _Tenant(args).make()
+        return
+    from stacks.quarantine import Quarantine
 
-
-def _assumed(args: StackArgs) -> list[aws.ProviderAssumeRoleArgs] | None:
-    """The deployer's role, in a session that may touch this tenant's resources only."""
-    if args.role is None:
-        return None
-    name = f"provision-{args.tenant}"
-    return [aws.ProviderAssumeRoleArgs(role_arn=args.role, session_name=name, tags={"tenant": args.tenant})]
+    Quarantine(args).make()
 
 
 def warm() -> None:
@@ -71,17 +69,10 @@ class _Tenant:
     def __init__(self, args: StackArgs) -> None:
         self._args = args
         self._scope = Scope(args)
-        provider = aws.Provider(
-            "aws",
-            region=args.region,
-            default_tags=aws.ProviderDefaultTagsArgs(tags=self._scope.default_tags()),
-            # The last check before anything is made in the wrong account.
-            allowed_account_ids=[args.account],
-            assume_roles=_assumed(args),
-        )
-        self._opts = pulumi.ResourceOptions(providers=[provider])
+        aws_provider = provider(self._scope)
+        self._opts = pulumi.ResourceOptions(providers=[aws_provider])
         self._zone_id: pulumi.Output[str] = aws.route53.get_zone_output(
-            name=args.domain, opts=pulumi.InvokeOutputOptions(provider=provider)
+            name=args.domain, opts=pulumi.InvokeOutputOptions(provider=aws_provider)
         ).zone_id
 
     def make(self) -> None:
@@ -100,22 +91,7 @@ class _Tenant:
         machine = self._machine(secrets, network, access, files, database, role)
         front = self._front(network, access, machine)
         self._watch(secrets, machine, database, front)
-        outputs = {
-            "url": front.url,
-            "machine_id": machine.machine_id,
-            "role_name": role.role_name,
-            "database_identifier": database.identifier,
-            "database_address": database.address,
-            "database_port": database.port,
-            "database_name": DATABASE_NAME,
-            "database_user": DATABASE_USER,
-            "master_secret_arn": database.master_secret_arn,
-            "product_secret_arn": secrets.product_secret_arn,
-            "key_arn": secrets.key_arn,
-            "files_bucket": files.bucket,
-        }
-        for name, value in outputs.items():
-            pulumi.export(name, value)
+        export(secrets, database, role, machine, url=front.url, files_bucket=files.bucket)
 
     def _role(self, secrets: Secrets, files: Files, database: Database) -> MachineRole:
         return MachineRole(
@@ -123,9 +99,9 @@ class _Tenant:
             MachineRoleArgs(
                 self._scope,
                 key_arn=secrets.key_arn,
-                bucket_arn=files.arn,
                 product_secret_arn=secrets.product_secret_arn,
-                master_secret_arn=database.master_secret_arn,
+                master_secret_arns=database.master_secret_arns,
+                bucket_arn=files.arn,
             ),
             self._opts,
         )
@@ -140,22 +116,13 @@ class _Tenant:
         role: MachineRole,
     ) -> Machine:
         behind_balancer = access.balancer_group_id is not None
-        environment: dict[str, pulumi.Input[str]] = {
-            "TENANT": self._args.tenant,
-            "RELEASE": self._args.release,
-            "SCHEMA_VERSION": str(self._args.schema_version),
-            "AWS_REGION": self._args.region,
-            "LISTEN_PORT": str(PRODUCT_PORT),
-            "DATABASE_HOST": database.address,
-            "DATABASE_PORT": database.port.apply(lambda port: str(int(port))),
-            "DATABASE_NAME": DATABASE_NAME,
-            "DATABASE_USER": DATABASE_USER,
-            "DATABASE_SECRET": secrets.product_secret_arn,
-            "PGSSLMODE": "verify-full",
-            "PGSSLROOTCERT": _RDS_CA,
-            "FILES_BUCKET": files.bucket,
-            "TLS_NAME": self._scope.host if self._scope.on_aws and not behind_balancer else "",
-        }
+        variables = environment(
+            self._scope,
+            database,
+            secrets.product_secret_arn,
+            files_bucket=files.bucket,
+            tls_name=self._scope.host if self._scope.on_aws and not behind_balancer else "",
+        )
         subnets = network.private_subnet_ids if behind_balancer else network.public_subnet_ids
         return Machine(
             "machine",
@@ -165,7 +132,7 @@ class _Tenant:
                 subnet_id=subnets[0],
                 group_id=access.machine_group_id,
                 profile_name=role.profile_name,
-                environment=environment,
+                environment=variables,
                 needs=[*network.ways_out, *access.rules, *role.grants],
             ),
             self._opts,

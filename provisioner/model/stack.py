@@ -1,7 +1,8 @@
 """What the Pulumi program of a tenant is given, and what it gives back."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from provisioner.model.tenant import CloudKind, Sizing
 
@@ -78,7 +79,9 @@ class StackArgs:
 
 @dataclass(frozen=True, slots=True)
 class StackOutputs:
-    """Outputs of the program, by the names it exports. ARNs and names only, never a secret."""
+    """Outputs of the program, by the names it exports. ARNs and names only, never a secret. The fields of the database
+    and of its master's secret are those of the one that serves; `databases` has by its suffix each one's `identifier`,
+    `address`, `port`, `resource_id` and `master_secret_arn`. `url` and `files_bucket` are empty in a quarantine."""
 
     url: str
     machine_id: str
@@ -92,3 +95,4 @@ class StackOutputs:
     product_secret_arn: str
     key_arn: str
     files_bucket: str
+    databases: Mapping[str, Any] = field(default_factory=dict)

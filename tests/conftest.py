@@ -1,5 +1,6 @@
 """Fixtures for the floors that need a whole installation."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,11 @@ from tests.installation import Installation
 from tests.pulumi_cli.real import CLI, MISSING
 
 _FLOOR = "tests/pulumi_cli/"
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As in `make test &` of a script: what is ignored here would be ignored by the commands that tests interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

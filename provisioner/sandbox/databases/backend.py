@@ -6,14 +6,12 @@ from types import ModuleType
 from typing import Any
 
 import moto.rds.urls
-from moto.core.utils import utcnow
 from moto.ec2.models import ec2_backends
 from moto.rds import models
 from moto.rds.exceptions import (
     DBInstanceAlreadyExists,
     DBInstanceNotFoundError,
     DBParameterGroupNotFoundError,
-    DBSnapshotAlreadyExistsError,
     OptionGroupNotFoundFaultError,
     RDSClientError,
 )
@@ -25,17 +23,15 @@ from provisioner.sandbox.databases.instance import (
     CREATE,
     DELETE,
     REBOOT,
-    SNAPSHOT,
     START,
     STOP,
     Instance,
     Keeper,
     ManagedSecret,
-    Snapshot,
     Task,
 )
 from provisioner.sandbox.databases.modify import modify
-from provisioner.sandbox.databases.parameters import Parameters
+from provisioner.sandbox.databases.snapshots import Snapshots
 
 _ENDED = ("failed", "incompatible-restore", "incompatible-parameters")
 # Restored from a backup, an instance has what its source had, and AWS's defaults for groups, zones and protection.
@@ -48,7 +44,7 @@ _INHERITED = (
 )
 
 
-class SandboxRDS(Parameters, RDSBackend):
+class SandboxRDS(Snapshots):
     """The RDS of one account and region. `keeper` is set once, when the sandbox hooks moto."""
 
     @property
@@ -69,7 +65,7 @@ class SandboxRDS(Parameters, RDSBackend):
     def restore_db_instance_from_db_snapshot(self, from_snapshot_id: str, overrides: Any) -> Instance:
         asked = _given(overrides)
         self._check_free(asked["db_instance_identifier"])
-        snapshot = self._available_snapshot(from_snapshot_id)
+        snapshot = self.restorable_snapshot(from_snapshot_id)
         encryption = {"kms_key_id": snapshot.kms_key_id, "storage_encrypted": snapshot.encrypted}
         return self._restore({**_inherited(snapshot.database), **encryption}, asked, {"snapshot": snapshot.body})
 
@@ -84,7 +80,7 @@ class SandboxRDS(Parameters, RDSBackend):
         return self._restore(_inherited(source), asked, {"history": source.dbi_resource_id, "until": until})
 
     def modify_db_instance(self, db_instance_identifier: str, db_kwargs: Any) -> Instance:
-        db = self._find(db_instance_identifier)
+        db = self.find(db_instance_identifier)
         modify(self, db, _given(db_kwargs))
         return db
 
@@ -93,21 +89,23 @@ class SandboxRDS(Parameters, RDSBackend):
         super().modify_db_instance(db.db_instance_identifier, asked)
 
     def reboot_db_instance(self, db_instance_identifier: str) -> Instance:
-        db = self._find(db_instance_identifier)
-        _check_status(db, "available", "incompatible-parameters")
+        db = self.find(db_instance_identifier)
+        rules.check_status(db, "available", "incompatible-parameters")
         self.keeper.begin(db, Task(REBOOT))
         return db
 
     def stop_db_instance(self, db_instance_identifier: str, db_snapshot_identifier: str | None = None) -> Instance:
-        db = self._find(db_instance_identifier)
-        _check_status(db, "available")
-        snapshot = self._add_snapshot(db, db_snapshot_identifier).body if db_snapshot_identifier else None
+        db = self.find(db_instance_identifier)
+        rules.check_status(db, "available")
+        snapshot = self.add_snapshot(db, db_snapshot_identifier).body if db_snapshot_identifier else None
         self.keeper.begin(db, Task(STOP, {"snapshot": snapshot}))
         return db
 
     def start_db_instance(self, db_instance_identifier: str) -> Instance:
-        db = self._find(db_instance_identifier)
-        _check_status(db, "stopped")
+        db = self.find(db_instance_identifier)
+        rules.check_status(db, "stopped")
+        if db.kms_key_id:
+            self.usable_key(db.kms_key_id)
         self.keeper.begin(db, Task(START))
         return db
 
@@ -118,7 +116,7 @@ class SandboxRDS(Parameters, RDSBackend):
         skip_final_snapshot: bool | None = False,
         delete_automated_backups: bool | None = True,  # noqa: ARG002 - they go with the instance
     ) -> Instance:
-        db = self._find(db_instance_identifier)
+        db = self.find(db_instance_identifier)
         if db.status == "deleting":
             raise rules.wrong_state(f"Instance {db_instance_identifier} is already being deleted.")
         if db.deletion_protection:
@@ -134,65 +132,9 @@ class SandboxRDS(Parameters, RDSBackend):
             )
         snapshot = None
         if final_db_snapshot_identifier:
-            snapshot = self._add_snapshot(db, final_db_snapshot_identifier).body
+            snapshot = self.add_snapshot(db, final_db_snapshot_identifier).body
         self.keeper.begin(db, Task(DELETE, {"snapshot": snapshot}))
         return db
-
-    def create_db_snapshot(  # type: ignore[override]  # what else moto takes is for its own calls
-        self, db_instance_identifier: str, db_snapshot_identifier: str, tags: Any = None
-    ) -> Snapshot:
-        db = self._find(db_instance_identifier)
-        _check_status(db, "available")
-        snapshot = self._add_snapshot(db, db_snapshot_identifier, tags)
-        self.keeper.begin(db, Task(SNAPSHOT, {"snapshot": snapshot.body}))
-        return snapshot
-
-    def copy_db_snapshot(
-        self,
-        source_db_snapshot_identifier: str,
-        target_db_snapshot_identifier: str,
-        kms_key_id: str | None = None,
-        tags: Any = None,
-        copy_tags: bool | None = False,
-        **_: Any,
-    ) -> Snapshot:
-        source = self._available_snapshot(source_db_snapshot_identifier)
-        key = self._validate_kms_key(kms_key_id) if kms_key_id else source.kms_key_id
-        tags = tags or (source.tags if copy_tags else None)
-        snapshot = self._add_snapshot(source.database, target_db_snapshot_identifier, tags, kms_key_id=key)
-        snapshot.original_snapshot_create_time = source.original_snapshot_create_time
-        snapshot.copied_from = source.body
-        self.keeper.copy(snapshot)
-        return snapshot
-
-    def delete_db_snapshot(self, db_snapshot_identifier: str) -> Snapshot:
-        snapshot: Snapshot = self.get_db_snapshot(db_snapshot_identifier)  # type: ignore[assignment]
-        if snapshot.snapshot_type != "manual":
-            raise _wrong_snapshot_state("Only manual snapshots may be deleted.")
-        used = [db for db in self.databases.values() if db.task and db.task.args.get("snapshot") == snapshot.body]
-        if used or snapshot.status == "creating":
-            raise _wrong_snapshot_state(f"Snapshot {db_snapshot_identifier} is in use.")
-        del self.database_snapshots[snapshot.db_snapshot_identifier]
-        self.keeper.discard(snapshot.body)
-        snapshot.status = "deleted"
-        return snapshot
-
-    def add_automated_snapshot(self, db: Instance, body: str) -> None:
-        """List a base backup as the automated snapshot that RDS makes of it."""
-        name = f"rds:{db.db_instance_identifier}-{utcnow():%Y-%m-%d-%H-%M-%S}"
-        snapshot = self._add_snapshot(db, name, kind="automated")
-        snapshot.body, snapshot.status, snapshot.percent_progress = body, "available", 100
-
-    def automated_snapshots(self, db: Instance) -> list[Snapshot]:
-        """The base backups of an instance that are listed."""
-        every = self.database_snapshots.values()
-        return [s for s in every if s.snapshot_type == "automated" and s.dbi_resource_id == db.dbi_resource_id]
-
-    def forget_automated_snapshots(self, bodies: set[str]) -> None:
-        """Take base backups that are gone off the list."""
-        for snapshot in list(self.database_snapshots.values()):
-            if snapshot.snapshot_type == "automated" and snapshot.body in bodies:
-                del self.database_snapshots[snapshot.db_snapshot_identifier]
 
     def describe_db_instance_automated_backups(  # type: ignore[override]  # moto shows less
         self, db_instance_identifier: str | None = None, **_: Any
@@ -217,9 +159,9 @@ class SandboxRDS(Parameters, RDSBackend):
         self._check_groups(asked)
         for key in ("kms_key_id", "master_user_secret_kms_key_id"):
             if asked.get(key):
-                asked[key] = self._validate_kms_key(asked[key])
+                asked[key] = self.usable_key(asked[key])
         if asked.get("storage_encrypted") and not asked.get("kms_key_id"):
-            asked["kms_key_id"] = self._validate_kms_key("alias/aws/rds")
+            asked["kms_key_id"] = self.usable_key("alias/aws/rds")
         if asked.get("db_subnet_group_name") and not asked.get("vpc_security_group_ids"):
             asked["vpc_security_group_ids"] = [self._default_security_group(asked["db_subnet_group_name"])]
         make: Any = Instance  # abstract on paper, as all of moto's models are
@@ -251,32 +193,13 @@ class SandboxRDS(Parameters, RDSBackend):
             raise rules.invalid(f"{vpc} has no default security group.")
         return default.id
 
-    def _add_snapshot(
-        self, db: Instance, name: str, tags: Any = None, kind: str = "manual", kms_key_id: str | None = None
-    ) -> Snapshot:
-        if name in self.database_snapshots:
-            raise DBSnapshotAlreadyExistsError(name)
-        snapshot = Snapshot(self, db, name, kind, tags, kms_key_id=kms_key_id)
-        self.database_snapshots[name] = snapshot
-        return snapshot
-
-    def _available_snapshot(self, name: str) -> Snapshot:
-        snapshot: Snapshot = self.get_db_snapshot(name)  # type: ignore[assignment]  # there are none of moto's
-        if snapshot.status != "available":
-            raise _wrong_snapshot_state(f"Snapshot {snapshot.db_snapshot_identifier} is not available.")
-        return snapshot
-
     def _check_free(self, name: str) -> None:
         if name in self.databases:
             raise DBInstanceAlreadyExists
 
-    def _find(self, name: str) -> Instance:
-        db: Instance = self.describe_db_instances(name)[0]  # type: ignore[assignment]  # there are none of moto's
-        return db
-
     def _source(self, name: str | None, resource_id: str | None) -> Instance:
         if name:
-            return self._find(name)
+            return self.find(name)
         for db in self.databases.values():
             if db.dbi_resource_id == resource_id:
                 return db
@@ -318,15 +241,6 @@ def _given(kwargs: Any) -> dict[str, Any]:
 
 def _inherited(source: Any) -> dict[str, Any]:
     return {name: getattr(source, name) for name in _INHERITED if getattr(source, name) is not None}
-
-
-def _check_status(db: Instance, *allowed: str) -> None:
-    if db.status not in allowed:
-        raise rules.wrong_state(f"Instance {db.db_instance_identifier} is not in {allowed[0]} state.")
-
-
-def _wrong_snapshot_state(message: str) -> RDSClientError:
-    return RDSClientError("InvalidDBSnapshotState", message)
 
 
 def _restore_time(source: Instance, asked: Any, latest: bool) -> datetime | None:

@@ -151,8 +151,10 @@ class Instance(DBInstance):
 
 
 class Snapshot(DBSnapshot):
-    """A snapshot whose data is in the folder `body` below the databases' own; `copied_from` is another's body."""
+    """A snapshot whose data is in the folder `body` below the databases' own; `copied_from` is another's body.
+    The source's region and ARN are there where it is a copy from another region."""
 
+    backend: Any
     database: Instance
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -161,6 +163,8 @@ class Snapshot(DBSnapshot):
         self.status = "creating"
         self.percent_progress = 0
         self.copied_from: str | None = None
+        self.source_region: str | None = None
+        self.source_db_snapshot_identifier: str | None = None
 
 
 class ManagedSecret(MasterUserSecret):

@@ -180,9 +180,14 @@ class BodyKeeper:
 
     def _copy(self, snapshot: Snapshot) -> None:
         self._world.commit()
-        copies.copy_snapshot(self._root / str(snapshot.copied_from), self._root / snapshot.body)
+        try:
+            copies.copy_snapshot(self._root / str(snapshot.copied_from), self._root / snapshot.body)
+            done = "available", 100
+        except Exception:  # whatever it was, the snapshot must show it
+            log.exception("copying %s failed", snapshot.db_snapshot_identifier)
+            done = "failed", 0
         with self._world.lock:
-            snapshot.status, snapshot.percent_progress = "available", 100
+            snapshot.status, snapshot.percent_progress = done
         self._world.dirty()
 
     def _adopt(self, db: Instance) -> None:

@@ -8,6 +8,7 @@ from moto.rds.exceptions import RDSClientError
 
 from provisioner.sandbox.databases import settings
 from provisioner.sandbox.databases.binaries import find
+from provisioner.sandbox.databases.instance import Instance
 from provisioner.sandbox.errors import NOT_SUPPORTED
 
 _BURSTABLE = ("micro", "small", "medium", "large", "xlarge", "2xlarge")
@@ -43,6 +44,12 @@ def wrong_state(message: str) -> RDSClientError:
 def unsupported(what: str) -> RDSClientError:
     """What RDS can and the sandbox can't."""
     return RDSClientError(NOT_SUPPORTED, f"{what} is not supported by the sandbox")
+
+
+def check_status(db: Instance, *allowed: str) -> None:
+    """An operation needs an instance in one of these states; the message names the first."""
+    if db.status not in allowed:
+        raise wrong_state(f"Instance {db.db_instance_identifier} is not in {allowed[0]} state.")
 
 
 def check_engine(engine: str) -> None:

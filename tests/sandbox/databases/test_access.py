@@ -1,6 +1,7 @@
 """Who gets into a database, how, and as what."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import psycopg
@@ -9,6 +10,7 @@ from botocore.exceptions import ClientError
 from psycopg import errors
 
 from provisioner.sandbox.ca import Authority
+from provisioner.sandbox.databases.binaries import find
 from tests.sandbox.databases.conftest import PASSWORD, Cloud
 
 pytestmark = pytest.mark.sandbox
@@ -99,6 +101,23 @@ def test_the_master_is_what_rds_makes_it(cloud: Cloud, pair: tuple[str, str]) ->
         connection.execute("CREATE EXTENSION citext")
         connection.execute("SELECT count(*) FROM pg_stat_statements")
         connection.execute("GRANT pg_monitor, rds_superuser TO product")
+
+
+def test_the_master_runs_pg_amcheck_in_every_database(cloud: Cloud, pair: tuple[str, str]) -> None:
+    """In those that were there and in one that the master makes."""
+    cloud.sql(pair[0], "CREATE DATABASE more")
+    cloud.sql(pair[0], "CREATE TABLE checked (id int PRIMARY KEY)")
+    end = cloud.show(pair[0])["Endpoint"]
+    command = [find().program("pg_amcheck"), "-h", end["Address"], "-p", str(end["Port"]), "-U", "provision"]
+    tls = {"PGSSLMODE": "verify-full", "PGSSLROOTCERT": str(cloud.sandbox.info.ca_file), "PGPASSWORD": PASSWORD}
+    checks = ["--all", "--heapallindexed", "--rootdescend", "--verbose"]
+    done = subprocess.run([*command, *checks], env=tls, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for database in ("product", "more", "postgres", "template1"):
+        assert f'in database "{database}": using amcheck version' in done.stderr
+    assert 'checking btree index "product.public.checked_pkey"' in done.stderr
+    may = "SELECT has_function_privilege('pg_monitor', 'bt_index_check(regclass)', 'execute')"
+    assert cloud.sql(pair[0], may) == [(False,)]
 
 
 def test_each_server_has_an_address_and_a_uid_of_its_own(cloud: Cloud, pair: tuple[str, str]) -> None:

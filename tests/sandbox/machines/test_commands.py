@@ -53,7 +53,7 @@ def test_it_runs_as_the_machine_and_with_its_tools(cloud: Cloud, machine: str) -
         '. "$PROVISION_ENV"',
         'echo "$TENANT $(id -u) $PWD $HOME"',
         "python3 -c 'import boto3, psycopg; print(psycopg.__version__[0])'",
-        "psql --version",
+        "for tool in psql pg_dump pg_restore pg_amcheck; do $tool --version; done",
         '"$PRODUCT_HOME/bin/migrate"',
     )
     assert answer["StandardErrorContent"] == ""
@@ -61,8 +61,8 @@ def test_it_runs_as_the_machine_and_with_its_tools(cloud: Cloud, machine: str) -
     home = str(cloud.sandbox.home / "machines" / machine / "home")
     assert lines[0] == f"acme {cloud.row(machine)['uid']} {home} {home}"
     assert lines[1] == "3"
-    assert "PostgreSQL" in lines[2]
-    assert lines[3] == "migrated acme"
+    assert [line.split()[0] for line in lines[2:6]] == ["psql", "pg_dump", "pg_restore", "pg_amcheck"]
+    assert lines[6] == "migrated acme"
 
 
 def test_the_role_s_credentials_work(cloud: Cloud, machine: str) -> None:

@@ -59,6 +59,7 @@ def machine_inputs(stack: Stack, **more: Any) -> Inputs:
         "ami": image(stack.sandbox),
         "instanceType": "t4g.small",
         "subnetId": stack.id("subnet-a"),
+        "associatePublicIpAddress": True,
         "vpcSecurityGroupIds": [stack.id("group")],
         "iamInstanceProfile": stack.id("profile"),
         "metadataOptions": {"httpEndpoint": "enabled", "httpTokens": "required", "httpPutResponseHopLimit": 1},

@@ -135,10 +135,73 @@ def refuse_then_delete(stack: Stack, sandbox: Sandbox, made: Any) -> None:
 
 @pytest.mark.faults
 def test_a_lost_reply_makes_one_database(stack: Stack, sandbox: Sandbox, connect: Callable[..., Engine]) -> None:
-    sandbox.control.add_fault({"kind": "lost-reply", "service": "rds", "operation": "CreateDBInstance", "stop": 1})
-    wanted = inputs(stack, identifier="lost", deletionProtection=False, skipFinalSnapshot=True)
-    made = connect().create(TOKEN, "database", wanted)
-    sandbox.control.clear_faults()
-    found = sandbox.client("rds").describe_db_instances()["DBInstances"]
-    assert [d["DBInstanceIdentifier"] for d in found] == ["lost"]
-    stack.engine.delete(made)
+    origins: list[tuple[str, dict[str, str]]] = [
+        ("CreateDBInstance", {}),
+        ("RestoreDBInstanceFromDBSnapshot", {"snapshotIdentifier": "lost-final"}),
+    ]
+    for operation, origin in origins:
+        sandbox.control.add_fault({"kind": "lost-reply", "service": "rds", "operation": operation, "stop": 1})
+        wanted = inputs(stack, identifier="lost", deletionProtection=False, finalSnapshotIdentifier="lost-final")
+        made = connect().create(TOKEN, "database", wanted | origin | ({"skipFinalSnapshot": True} if origin else {}))
+        sandbox.control.clear_faults()
+        found = sandbox.client("rds").describe_db_instances()["DBInstances"]
+        assert [d["DBInstanceIdentifier"] for d in found] == ["lost"]
+        stack.engine.delete(made)
+
+
+def test_a_database_begins_as_a_snapshot_or_as_another_was(stack: Stack, sandbox: Sandbox) -> None:
+    """What the restore's call doesn't take is brought to the inputs all the same; where it began is no drift."""
+    engine, rds = stack.engine, sandbox.client("rds")
+    loose = {"deletionProtection": False, "skipFinalSnapshot": True}
+    first = engine.create(TOKEN, "database", inputs(stack, **loose), known=[])
+    rds.create_db_snapshot(DBInstanceIdentifier="acme", DBSnapshotIdentifier="acme-p1")
+    rds.get_waiter("db_snapshot_available").wait(DBSnapshotIdentifier="acme-p1", WaiterConfig={"Delay": 1})
+    rds.get_waiter("db_instance_available").wait(DBInstanceIdentifier="acme", WaiterConfig={"Delay": 1})
+    origins: list[dict[str, Any]] = [
+        {"snapshotIdentifier": "acme-p1"},
+        {"restoreToPointInTime": {"sourceDbiResourceId": first.id, "useLatestRestorableTime": True}},
+    ]
+    for number, origin in enumerate(origins):
+        name = f"database-{number}"
+        wanted = inputs(stack, identifier=f"acme-{number}", **origin, **loose, tags=engine.tags(name))
+        wanted |= {"backupRetentionPeriod": 3, "maintenanceWindow": "tue:02:30-tue:03:30"}
+        made = engine.create(TOKEN, name, wanted, known=[])
+        assert made.state["status"] == "available"
+        asked = ("maxAllocatedStorage", "backupRetentionPeriod", "maintenanceWindow", "kmsKeyId", "parameterGroupName")
+        assert {k: made.state[k] for k in asked} == {k: wanted[k] for k in asked}
+        assert made.state["performanceInsightsEnabled"] is True
+        assert made.state["masterUserSecrets"][0]["secretStatus"] == "active"
+        # A run that died finds it by its name and its tags.
+        assert engine.create(TOKEN, name, wanted, known=[]).id == made.id
+        read = engine.refresh(made)
+        assert read
+        assert {k: read.state[k] for k in origin} == origin
+        assert engine.diff(read, made.inputs).changes == NONE
+        without = engine.checked(TOKEN, name, {k: v for k, v in wanted.items() if k not in origin})
+        assert list(engine.diff(read, without).replaces) == list(origin)
+        ignored = ("snapshotIdentifier", "restoreToPointInTime")
+        assert engine.diff(read, without, ignored).changes == NONE
+        engine.delete(made)
+    engine.delete(first)
+
+
+def test_a_restore_says_what_it_lacks(engine: Engine) -> None:
+    def reasons(**given: Any) -> list[str]:
+        return [f.reason for f in engine.check(TOKEN, "d", {"instanceClass": "db.t4g.micro", **given}).failures]
+
+    assert reasons(snapshotIdentifier="s") == []
+    assert "username is needed for an instance that isn't restored" in reasons(password="long-enough-9")
+    point = {"sourceDbInstanceIdentifier": "a", "restoreTime": "2026-11-25T10:00:00Z"}
+    assert reasons(restoreToPointInTime=point) == []
+    assert reasons(restoreToPointInTime=point, snapshotIdentifier="s") == [
+        "snapshotIdentifier and restoreToPointInTime exclude each other"
+    ]
+    assert len(reasons(restoreToPointInTime={**point, "useLatestRestorableTime": True})) == 1
+
+
+def test_a_key_that_cannot_be_used_is_named(stack: Stack, sandbox: Sandbox) -> None:
+    kms, key = sandbox.client("kms"), stack.arn("key-2")
+    kms.disable_key(KeyId=key)
+    with pytest.raises(grpc.RpcError, match=f"KMSKeyNotAccessibleFault.*{key}"):
+        stack.engine.create(TOKEN, "database", inputs(stack, kmsKeyId=key), known=[])
+    kms.enable_key(KeyId=key)

@@ -1,4 +1,4 @@
-"""RDS instances, parameter groups, subnet groups."""
+"""RDS instances: new ones, and those that begin as a snapshot or as another one was at a time."""
 
 import re
 from typing import Any
@@ -7,9 +7,9 @@ from provisioner.sandbox.provider.aws import Call
 from provisioner.sandbox.provider.convert import Props, words
 from provisioner.sandbox.provider.errors import AwsError
 from provisioner.sandbox.provider.resource import Adopt, Name, resource
-from provisioner.sandbox.provider.types.common import by_arn, fields, new_tags, params, refuse, tag_map
+from provisioner.sandbox.provider.types.common import fields, new_tags, params, refuse, tag_map
+from provisioner.sandbox.provider.types.database_groups import RETAG
 
-_retag = by_arn("rds", arn="ResourceName", add="add_tags_to_resource", remove="remove_tags_from_resource")
 _FIXED = "engine username=MasterUsername dbName=DBName storageEncrypted kmsKeyId availabilityZone"
 _SHARED = (
     "multiAz=MultiAZ autoMinorVersionUpgrade copyTagsToSnapshot deletionProtection publiclyAccessible storageType "
@@ -23,11 +23,25 @@ _INSIGHTS = (
 )
 _SIZE = "instanceClass=DBInstanceClass allocatedStorage engineVersion"
 _NETWORK = "parameterGroupName=DBParameterGroupName vpcSecurityGroupIds=VpcSecurityGroupIds"
+_BIRTH = "licenseModel engineLifecycleSupport"
 _MASTER = "manageMasterUserPassword masterUserSecretKmsKeyId password=MasterUserPassword"
 # Nobody can tell from the cloud: they say how to delete or change.
 _OF_THE_PROVIDER = (
     "applyImmediately allowMajorVersionUpgrade skipFinalSnapshot finalSnapshotIdentifier deleteAutomatedBackups"
 )
+_ORIGIN = "snapshotIdentifier restoreToPointInTime"
+_POINT = "sourceDbInstanceIdentifier=SourceDBInstanceIdentifier sourceDbiResourceId restoreTime useLatestRestorableTime"
+# A restored instance has these from its source, the rest gets them by a modification.
+_FROM_SOURCE = "engine username allocatedStorage"
+_NOT_RESTORED = words(
+    "MasterUsername MasterUserPassword DBName StorageEncrypted KmsKeyId EngineVersion MaxAllocatedStorage "
+    "PreferredMaintenanceWindow MonitoringInterval MonitoringRoleArn EnablePerformanceInsights "
+    "PerformanceInsightsKMSKeyId PerformanceInsightsRetentionPeriod"
+)
+_FAILED = {
+    *("failed", "deleted", "deleting", "storage-full", "restore-error", "incompatible-parameters"),
+    *("incompatible-restore", "inaccessible-encryption-credentials"),
+}
 
 
 def _describe(call: Call, database: str) -> dict[str, Any] | None:
@@ -40,16 +54,40 @@ def _describe(call: Call, database: str) -> dict[str, Any] | None:
 
 
 def _make(call: Call, wanted: Props) -> str:
-    names = f"identifier=DBInstanceIdentifier {_FIXED} {_SHARED} {_INSIGHTS} {_SIZE} {_NETWORK} {_MASTER} port"
+    names = f"{_FIXED} {_SHARED} {_INSIGHTS} {_SIZE} {_NETWORK} {_MASTER} {_BIRTH} port"
+    given = params(wanted, f"{names} dbSubnetGroupName=DBSubnetGroupName")
+    operation, where = "create_db_instance", {"DBInstanceIdentifier": wanted["identifier"]}
+    if origin := _origin(wanted):
+        operation, where = origin
+        given = {name: value for name, value in given.items() if name not in _NOT_RESTORED}
     answer = call.once(
         "rds",
-        "create_db_instance",
-        **params(wanted, names),
-        **params(wanted, "dbSubnetGroupName=DBSubnetGroupName licenseModel engineLifecycleSupport"),
+        operation,
+        **where,
+        **given,
         EnableCloudwatchLogsExports=wanted.get("enabledCloudwatchLogsExports"),
         Tags=new_tags(wanted),
     )
     return str(answer["DBInstance"]["DbiResourceId"])
+
+
+def _origin(wanted: Props) -> tuple[str, dict[str, Any]] | None:
+    """The operation that restores it, with what says from where and as what; None for a new one."""
+    identifier = wanted.get("identifier")
+    if snapshot := wanted.get("snapshotIdentifier"):
+        names = {"DBSnapshotIdentifier": snapshot, "DBInstanceIdentifier": identifier}
+        return "restore_db_instance_from_db_snapshot", names
+    if point := wanted.get("restoreToPointInTime"):
+        said = {name: value for name, value in params(point, _POINT).items() if value is not False}
+        return "restore_db_instance_to_point_in_time", {**said, "TargetDBInstanceIdentifier": identifier}
+    return None
+
+
+def _finish(call: Call, database: str, wanted: Props) -> None:
+    """A restore takes no password, and nobody can read whether there is another one: set it once."""
+    if _origin(wanted) and wanted.get("password"):
+        _ready(call, database, wanted)
+        _update(call, database, wanted, frozenset({"password"}))
 
 
 def _read(call: Call, database: str, known: Props) -> Props | None:
@@ -73,6 +111,9 @@ def _read(call: Call, database: str, known: Props) -> Props | None:
         "endpoint": f"{endpoint['Address']}:{endpoint['Port']}" if endpoint else None,
         "hostedZoneId": endpoint.get("HostedZoneId"),
         "iamDatabaseAuthenticationEnabled": found.get("IAMDatabaseAuthenticationEnabled"),
+        "performanceInsightsEnabled": found.get("PerformanceInsightsEnabled"),
+        "performanceInsightsKmsKeyId": found.get("PerformanceInsightsKMSKeyId"),
+        "performanceInsightsRetentionPeriod": found.get("PerformanceInsightsRetentionPeriod"),
         "enabledCloudwatchLogsExports": found.get("EnabledCloudwatchLogsExports") or [],
         "vpcSecurityGroupIds": [g["VpcSecurityGroupId"] for g in found.get("VpcSecurityGroups") or ()],
         "parameterGroupName": groups[0]["DBParameterGroupName"] if groups else None,
@@ -91,7 +132,7 @@ def _ready(call: Call, database: str, _wanted: Props) -> None:
     def look() -> bool | None:
         found = _describe(call, database)
         status = found["DBInstanceStatus"] if found else "deleted"
-        if status in ("failed", "deleted", "deleting", "incompatible-parameters", "storage-full", "restore-error"):
+        if status in _FAILED:
             raise refuse(f"{database} is {status}", "look at it with provision sandbox logs")
         if status == "stopped":
             return True
@@ -171,11 +212,23 @@ def _named(call: Call, wanted: Props) -> str | None:
 
 
 def _complete(inputs: Props) -> list[str]:
-    if inputs.get("manageMasterUserPassword") and inputs.get("password"):
-        return ["password and manageMasterUserPassword exclude each other"]
-    if not inputs.get("manageMasterUserPassword") and not inputs.get("password"):
-        return ["password or manageMasterUserPassword is needed"]
-    return []
+    problems = []
+    managed, own = bool(inputs.get("manageMasterUserPassword")), bool(inputs.get("password"))
+    if managed and own:
+        problems.append("password and manageMasterUserPassword exclude each other")
+    if inputs.get("snapshotIdentifier") and inputs.get("restoreToPointInTime"):
+        problems.append("snapshotIdentifier and restoreToPointInTime exclude each other")
+    if _origin(inputs) is None:
+        missing = [name for name in _FROM_SOURCE.split() if inputs.get(name) is None]
+        problems += [f"{name} is needed for an instance that isn't restored" for name in missing]
+        if not managed and not own:
+            problems.append("password or manageMasterUserPassword is needed")
+    point = inputs.get("restoreToPointInTime") or {}
+    if point and bool(point.get("restoreTime")) == bool(point.get("useLatestRestorableTime")):
+        problems.append("restoreToPointInTime needs either restoreTime or useLatestRestorableTime")
+    if point and bool(point.get("sourceDbInstanceIdentifier")) == bool(point.get("sourceDbiResourceId")):
+        problems.append("restoreToPointInTime needs either sourceDbInstanceIdentifier or sourceDbiResourceId")
+    return problems
 
 
 def _property_names(*lists: str) -> str:
@@ -184,10 +237,10 @@ def _property_names(*lists: str) -> str:
 
 INSTANCE = resource(
     "aws:rds/instance:Instance",
-    _property_names(_FIXED, _SHARED, _INSIGHTS, _SIZE, _NETWORK, _MASTER, _OF_THE_PROVIDER)
-    + " identifier port dbSubnetGroupName licenseModel engineLifecycleSupport enabledCloudwatchLogsExports",
-    required="instanceClass engine allocatedStorage username",
-    force_new="engine username dbName storageEncrypted kmsKeyId availabilityZone",
+    _property_names(_FIXED, _SHARED, _INSIGHTS, _SIZE, _NETWORK, _MASTER, _BIRTH, _OF_THE_PROVIDER)
+    + f" identifier port dbSubnetGroupName enabledCloudwatchLogsExports {_ORIGIN}",
+    required="instanceClass",
+    force_new=f"engine username dbName storageEncrypted kmsKeyId availabilityZone {_ORIGIN}",
     defaults={
         "applyImmediately": False,
         "autoMinorVersionUpgrade": True,
@@ -201,137 +254,22 @@ INSTANCE = resource(
         "skipFinalSnapshot": False,
     },
     sets="vpcSecurityGroupIds enabledCloudwatchLogsExports",
-    computed="engineVersion kmsKeyId availabilityZone multiAz storageType iops storageThroughput backupWindow "
-    "maintenanceWindow caCertIdentifier licenseModel dbSubnetGroupName parameterGroupName vpcSecurityGroupIds "
-    "masterUserSecretKmsKeyId performanceInsightsKmsKeyId performanceInsightsRetentionPeriod port identifier dbName",
+    computed=f"{_FROM_SOURCE} engineVersion kmsKeyId availabilityZone multiAz storageType iops storageThroughput "
+    "backupWindow maintenanceWindow caCertIdentifier licenseModel dbSubnetGroupName parameterGroupName "
+    "vpcSecurityGroupIds masterUserSecretKmsKeyId performanceInsightsKmsKeyId performanceInsightsRetentionPeriod "
+    "port identifier dbName",
     chosen="port",
     name=Name(property="identifier", longest=63, separator="", clean=str.lower),
     make=_make,
     read=_read,
     update=_update,
+    finish=_finish,
     ready=_ready,
     delete=_delete,
     complete=_complete,
-    retag=_retag,
+    retag=RETAG,
     adopt=Adopt(duplicates=words("DBInstanceAlreadyExists DBInstanceAlreadyExistsFault"), existing=_named),
 )
 
 
-def _make_parameters(call: Call, wanted: Props) -> str:
-    answer = call.once(
-        "rds",
-        "create_db_parameter_group",
-        **params(wanted, "name=DBParameterGroupName family=DBParameterGroupFamily description"),
-        Tags=new_tags(wanted),
-    )
-    return str(answer["DBParameterGroup"]["DBParameterGroupName"])
-
-
-def _read_parameters(call: Call, name: str, _known: Props) -> Props | None:
-    found = call.one("rds", "describe_db_parameter_groups", "DBParameterGroups", DBParameterGroupName=name)
-    if found is None:
-        return None
-    own = _own_parameters(call, name)
-    return fields(found, "name=DBParameterGroupName family=DBParameterGroupFamily description") | {
-        "parameters": [fields(p, "name=ParameterName value=ParameterValue applyMethod") for p in own],
-        "arn": found["DBParameterGroupArn"],
-        "tagsAll": tag_map(
-            call.api("rds", "list_tags_for_resource", ResourceName=found["DBParameterGroupArn"])["TagList"]
-        ),
-    }
-
-
-def _own_parameters(call: Call, name: str) -> list[dict[str, Any]]:
-    """Those that were set; defaults are hundreds and the program's business only where it sets them."""
-    found: list[dict[str, Any]] = []
-    marker = None
-    while True:
-        page = call.api("rds", "describe_db_parameters", DBParameterGroupName=name, Source="user", Marker=marker)
-        found += page["Parameters"]
-        marker = page.get("Marker")
-        if not marker:
-            return [p for p in found if p.get("ParameterValue") is not None]
-
-
-def _update_parameters(call: Call, name: str, wanted: Props, changed: frozenset[str]) -> None:
-    if "parameters" not in changed:
-        return
-    names = "name=ParameterName value=ParameterValue applyMethod"
-    new = [params(p, names) | {"ParameterValue": str(p["value"])} for p in wanted.get("parameters") or ()]
-    kept = {p["ParameterName"] for p in new}
-    gone = [
-        {"ParameterName": p["ParameterName"], "ApplyMethod": p.get("ApplyMethod") or "immediate"}
-        for p in _own_parameters(call, name)
-        if p["ParameterName"] not in kept
-    ]
-    for start in range(0, len(new), 20):  # AWS takes 20 at a time
-        call.api("rds", "modify_db_parameter_group", DBParameterGroupName=name, Parameters=new[start : start + 20])
-    for start in range(0, len(gone), 20):
-        call.api("rds", "reset_db_parameter_group", DBParameterGroupName=name, Parameters=gone[start : start + 20])
-
-
-def _complete_parameters(inputs: Props) -> list[str]:
-    for parameter in inputs.get("parameters") or ():
-        if isinstance(parameter, dict):
-            parameter.setdefault("applyMethod", "immediate")
-    return []
-
-
-PARAMETERS = resource(
-    "aws:rds/parameterGroup:ParameterGroup",
-    "name family description parameters",
-    required="family",
-    force_new="name family description",
-    defaults={"description": "Managed by Pulumi"},
-    sets="parameters",
-    name=Name(clean=str.lower),
-    make=_make_parameters,
-    read=_read_parameters,
-    update=_update_parameters,
-    delete=lambda call, name, _state: call.api("rds", "delete_db_parameter_group", DBParameterGroupName=name),
-    complete=_complete_parameters,
-    retag=_retag,
-    adopt=Adopt(duplicates=words("DBParameterGroupAlreadyExists"), existing=lambda _call, wanted: str(wanted["name"])),
-)
-
-_GROUP = "name=DBSubnetGroupName description=DBSubnetGroupDescription"
-
-
-def _make_subnets(call: Call, wanted: Props) -> str:
-    call.once("rds", "create_db_subnet_group", **params(wanted, f"{_GROUP} subnetIds"), Tags=new_tags(wanted))
-    return str(wanted["name"])
-
-
-def _read_subnets(call: Call, name: str, _known: Props) -> Props | None:
-    found = call.one("rds", "describe_db_subnet_groups", "DBSubnetGroups", DBSubnetGroupName=name)
-    if found is None:
-        return None
-    arn = found["DBSubnetGroupArn"]
-    return fields(found, f"{_GROUP} vpcId") | {
-        "subnetIds": [s["SubnetIdentifier"] for s in found.get("Subnets") or ()],
-        "arn": arn,
-        "tagsAll": tag_map(call.api("rds", "list_tags_for_resource", ResourceName=arn)["TagList"]),
-    }
-
-
-def _update_subnets(call: Call, _name: str, wanted: Props, _changed: frozenset[str]) -> None:
-    call.api("rds", "modify_db_subnet_group", **params(wanted, f"{_GROUP} subnetIds"))
-
-
-SUBNETS = resource(
-    "aws:rds/subnetGroup:SubnetGroup",
-    "name description subnetIds",
-    required="subnetIds",
-    force_new="name",
-    defaults={"description": "Managed by Pulumi"},
-    sets="subnetIds",
-    name=Name(clean=str.lower),
-    make=_make_subnets,
-    read=_read_subnets,
-    update=_update_subnets,
-    delete=lambda call, name, _state: call.api("rds", "delete_db_subnet_group", DBSubnetGroupName=name),
-    retag=_retag,
-    adopt=Adopt(duplicates=words("DBSubnetGroupAlreadyExists"), existing=lambda _call, wanted: str(wanted["name"])),
-)
-
-TYPES = (INSTANCE, PARAMETERS, SUBNETS)
+TYPES = (INSTANCE,)

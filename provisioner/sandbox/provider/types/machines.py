@@ -37,6 +37,11 @@ def _make(call: Call, wanted: Props) -> str:
     profile = wanted.get("iamInstanceProfile")
     zone = wanted.get("availabilityZone")
     instance = ec2.specification("instance", wanted) or []
+    network = params(wanted, "subnetId privateIp=PrivateIpAddress vpcSecurityGroupIds=SecurityGroupIds")
+    if "associatePublicIpAddress" in wanted:  # said of an interface, and then the interface has the rest as well
+        network["Groups"] = network.pop("SecurityGroupIds", None)
+        public = {"DeviceIndex": 0, "AssociatePublicIpAddress": bool(wanted["associatePublicIpAddress"])}
+        network = {"NetworkInterfaces": [public | {k: v for k, v in network.items() if v}]}
     volumes = {k: v for k, v in (wanted.get("tagsAll") or {}).items() if not k.startswith("provision:resource")}
     answer = call.once(
         "ec2",
@@ -44,8 +49,8 @@ def _make(call: Call, wanted: Props) -> str:
         MinCount=1,
         MaxCount=1,
         ImageId=wanted["ami"],
-        **params(wanted, "instanceType subnetId keyName privateIp=PrivateIpAddress ebsOptimized"),
-        **params(wanted, "vpcSecurityGroupIds=SecurityGroupIds disableApiTermination disableApiStop"),
+        **params(wanted, "instanceType keyName ebsOptimized disableApiTermination disableApiStop"),
+        **network,
         InstanceInitiatedShutdownBehavior=wanted.get("instanceInitiatedShutdownBehavior"),
         Monitoring={"Enabled": bool(wanted.get("monitoring"))},
         Placement={"AvailabilityZone": zone} if zone else None,
@@ -98,6 +103,7 @@ def _read(call: Call, instance: str, known: Props) -> Props | None:
         "disableApiTermination": bool(_attribute(call, instance, "disableApiTermination")),
         "instanceInitiatedShutdownBehavior": _attribute(call, instance, "instanceInitiatedShutdownBehavior"),
         "primaryNetworkInterfaceId": interface.get("NetworkInterfaceId"),
+        "associatePublicIpAddress": bool(interface.get("Association")),
         "arn": ec2.arn(call, call.account, "instance", instance),
         "tagsAll": tag_map(found.get("Tags")),
     }
@@ -248,16 +254,16 @@ def _complete(inputs: Props) -> list[str]:
 
 INSTANCE = resource(
     "aws:ec2/instance:Instance",
-    "ami instanceType subnetId availabilityZone privateIp keyName ebsOptimized vpcSecurityGroupIds iamInstanceProfile "
-    "metadataOptions rootBlockDevice monitoring disableApiTermination instanceInitiatedShutdownBehavior "
-    "sourceDestCheck userData userDataBase64 userDataReplaceOnChange forceDestroy",
+    "ami instanceType subnetId availabilityZone privateIp associatePublicIpAddress keyName ebsOptimized "
+    "vpcSecurityGroupIds iamInstanceProfile metadataOptions rootBlockDevice monitoring disableApiTermination "
+    "instanceInitiatedShutdownBehavior sourceDestCheck userData userDataBase64 userDataReplaceOnChange forceDestroy",
     required="ami instanceType",
-    force_new="ami subnetId availabilityZone privateIp keyName ebsOptimized rootBlockDevice.encrypted "
-    "rootBlockDevice.kmsKeyId",
+    force_new="ami subnetId availabilityZone privateIp associatePublicIpAddress keyName ebsOptimized "
+    "rootBlockDevice.encrypted rootBlockDevice.kmsKeyId",
     defaults={"forceDestroy": False, "userDataReplaceOnChange": False, "sourceDestCheck": True},
     sets="vpcSecurityGroupIds",
-    computed="subnetId availabilityZone privateIp ebsOptimized vpcSecurityGroupIds metadataOptions rootBlockDevice "
-    "instanceInitiatedShutdownBehavior",
+    computed="subnetId availabilityZone privateIp associatePublicIpAddress ebsOptimized vpcSecurityGroupIds "
+    "metadataOptions rootBlockDevice instanceInitiatedShutdownBehavior",
     make=_make,
     read=_read,
     update=_update,

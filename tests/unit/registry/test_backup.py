@@ -97,8 +97,8 @@ def test_the_tiers_that_come_with_this_checkout_keep_more_the_more_they_cost() -
         (
             (f"copy_key: {KEY}", "copy_region: eu-central-2"),
             (
-                "29:17: tiers/trial/backup/copy_key: is a key in eu-central-1, not in eu-central-2 (a copy is encrypted "
-                "by a key of its own region)"
+                "29:17: tiers/trial/backup/copy_key: is a key in eu-central-1, not in eu-central-2 (a copy is "
+                "encrypted by a key of its own region)"
             ),
         ),
         (

@@ -1,0 +1,27 @@
+"""What is due for a tenant now. Pure."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from provisioner.model.recovery import BackupPolicy, PointStatus, RecoveryPoint
+from provisioner.model.retention import THINNED
+
+_COUNTS = {PointStatus.CREATING, PointStatus.AVAILABLE}
+
+
+def backup_due(points: Sequence[RecoveryPoint], policy: BackupPolicy, now: datetime) -> bool:
+    """Whether the newest of a tenant's manual and scheduled points is `every_hours` old, or there is none. One that is
+    being made counts, for as long; one that failed doesn't."""
+    taken = [p.taken_at for p in points if p.kind in THINNED and p.status in _COUNTS]
+    return not taken or now - max(taken) >= timedelta(hours=policy.every_hours)
+
+
+def slot(policy: BackupPolicy, now: datetime) -> int:
+    """Number of the schedule's period since 1970 that `now` is in: workers that find a backup due in the same one
+    derive one operation's id from it. Two scheduled points are never of one slot, for they are a period apart."""
+    return int(now.timestamp()) // (policy.every_hours * 3600)
+
+
+def drill_due(last_drill_at: datetime | None, policy: BackupPolicy, now: datetime) -> bool:
+    """Whether the last drill was `drill_days` ago, or there was none."""
+    return last_drill_at is None or now - last_drill_at >= timedelta(days=policy.drill_days)

@@ -37,7 +37,7 @@ class Neighbours:
 
 
 def instance(database: stack.DatabaseArgs, shared: Neighbours) -> aws.rds.Instance:
-    """The instance with its log groups. One with a `final` snapshot's name may be deleted, whatever the tier says."""
+    """The instance with its log groups. One whose `final` snapshot was named may be deleted, whatever the tier says."""
     scope, sizing = shared.scope, shared.scope.sizing
     identifier, name = scope.args.identifier(database), _name("database", database)
     log_groups = _log_groups(database, shared)
@@ -72,7 +72,7 @@ def instance(database: stack.DatabaseArgs, shared: Neighbours) -> aws.rds.Instan
         copy_tags_to_snapshot=True,
         delete_automated_backups=not guarded,
         deletion_protection=guarded,
-        skip_final_snapshot=not guarded and database.final is None,
+        skip_final_snapshot=not guarded and not database.final,
         final_snapshot_identifier=database.final or f"{identifier}-final",
         # `provision` chooses the moment; deferred changes would make the state say what isn't so.
         apply_immediately=True,

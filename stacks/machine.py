@@ -19,7 +19,7 @@ _PLAIN = frozenset(ascii_letters + digits + "@%+=:,./_-")
 @dataclass(frozen=True, slots=True)
 class MachineArgs:
     """`environment`: lines of `/etc/provision/product.env`, no secrets. `needs`: what must be there before it boots.
-    `public_address`: it has one of its own from boot to end, where no front gives it one and none leads out for it."""
+    `public_address`: it has one from boot to end, where neither a front nor a gateway gives it a way out."""
 
     scope: Scope
     key_arn: pulumi.Input[str]
@@ -45,8 +45,7 @@ class Machine(pulumi.ComponentResource):
             instance_type=scope.sizing.instance_type,
             subnet_id=args.subnet_id,
             vpc_security_group_ids=[args.group_id],
-            # In the sandbox machines are on loopback, and reach the cloud from there.
-            associate_public_ip_address=True if args.public_address and scope.on_aws else None,
+            associate_public_ip_address=True if args.public_address else None,
             iam_instance_profile=args.profile_name,
             metadata_options=aws.ec2.InstanceMetadataOptionsArgs(
                 http_endpoint="enabled", http_tokens="required", http_put_response_hop_limit=1

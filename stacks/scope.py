@@ -43,7 +43,7 @@ class Scope:
         return f"{self.args.tenant}.{self.args.domain}"
 
     def physical(self, part: str) -> str:
-        """A fixed name in the account, at most 64 characters (IAM's limit)."""
+        """A fixed name in the account. A role's has 64 characters at most, so a quarantine's may have 46."""
         return f"provision-{self.args.name}-{part}"
 
     def tags(self, name: str) -> dict[str, str]:

@@ -8,6 +8,8 @@ from typing import Any
 from tests.stacks.recorder import Recording, Resource, short
 
 Rule = Callable[[Recording], Iterator[str]]
+Among = Callable[[Recording, Resource], bool]
+LARGEST = "standard-aws"
 REMOVED = object()
 """As a mutation's value: the property (or with an empty path the resource itself) is not there."""
 
@@ -53,7 +55,8 @@ class Mutation:
 class Control:
     """One control. `ids`: of AWS Foundational Security Best Practices, or `own-...`. `rule` yields what is wrong.
 
-    `covers`: types of resources that the rule is about. `exempt`: shape -> why the control doesn't hold there.
+    `covers`: types of resources that the rule is about. `exempt`: shape -> why the control doesn't hold there. `shape`:
+    where the bad edits are tried.
     """
 
     ids: tuple[str, ...]
@@ -61,6 +64,7 @@ class Control:
     covers: tuple[str, ...]
     spoiled_by: tuple[Mutation, ...]
     exempt: Mapping[str, str]
+    shape: str = LARGEST
 
     @property
     def name(self) -> str:
@@ -76,24 +80,34 @@ def control(
     covers: str | tuple[str, ...] = (),
     spoiled_by: tuple[Mutation, ...],
     exempt: Mapping[str, str] | None = None,
+    shape: str = LARGEST,
 ) -> Callable[[Rule], Rule]:
     """Register a rule."""
 
     def register(rule: Rule) -> Rule:
         types = (covers,) if isinstance(covers, str) else covers
-        CONTROLS.append(Control(ids, rule, types, spoiled_by, exempt or {}))
+        CONTROLS.append(Control(ids, rule, types, spoiled_by, exempt or {}, shape))
         return rule
 
     return register
 
 
 def required(
-    ids: str, kind: str, path: str, good: Any, bad: Any = REMOVED, exempt: Mapping[str, str] | None = None
+    ids: str,
+    kind: str,
+    path: str,
+    good: Any,
+    bad: Any = REMOVED,
+    exempt: Mapping[str, str] | None = None,
+    among: Among | None = None,
 ) -> None:
-    """Register the commonest rule: in every resource of a type the property at `path` is `good` (value or test)."""
+    """Register the commonest rule: in every resource of a type (with `among`: that it holds for) the property at `path`
+    is `good` (value or test)."""
 
     def rule(recording: Recording) -> Iterator[str]:
         for resource in recording.of(kind):
+            if among is not None and not among(recording, resource):
+                continue
             value = at(resource.inputs, path)
             if not (good(value) if callable(good) else value == good):
                 yield f"{kind} {resource.name}: {path} is {value!r}"

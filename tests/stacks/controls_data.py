@@ -3,13 +3,17 @@
 from collections.abc import Iterator
 from typing import Any
 
-from tests.stacks.control import REMOVED, Mutation, control, required
-from tests.stacks.recorder import Recording
+from provisioner.model.stack import DatabaseArgs
+from tests.stacks.control import REMOVED, Mutation, at, control, required
+from tests.stacks.recorder import Recording, Resource
 
+_HOURS = "a drill's copy is there for some hours, serves nobody, and must go without a trace"
+QUARANTINE = {"quarantine-aws": _HOURS, "quarantine-sandbox": _HOURS}
 _ONE_ZONE = "small customers pay for one zone"
-ONE_ZONE = {"trial-aws": _ONE_ZONE, "trial-sandbox": _ONE_ZONE, "guarded-address-aws": _ONE_ZONE}
+ONE_ZONE = {"trial-aws": _ONE_ZONE, "trial-sandbox": _ONE_ZONE, "guarded-address-aws": _ONE_ZONE, **QUARANTINE}
 _TRIAL = "a trial ends by itself, and offboarding switches protection off first"
-UNGUARDED = {"trial-aws": _TRIAL, "trial-sandbox": _TRIAL, "unguarded-balancer-aws": _TRIAL}
+_TRIALS = {"trial-aws": _TRIAL, "trial-sandbox": _TRIAL, "unguarded-balancer-aws": _TRIAL}
+UNGUARDED = {**_TRIALS, **QUARANTINE}
 
 STATEFUL = ("rds:Instance", "kms:Key", "s3:Bucket", "secretsmanager:Secret")
 _KEYED = {
@@ -26,6 +30,23 @@ def _at_least(least: int) -> Any:
     return lambda value: isinstance(value, (int, float)) and value >= least
 
 
+def database_of(recording: Recording, resource: Resource) -> DatabaseArgs | None:
+    """What an RDS instance was asked to be; None for any other resource."""
+    named = {recording.args.identifier(d): d for d in recording.args.databases}
+    return named[resource.inputs["identifier"]] if resource.type == "aws:rds/instance:Instance" else None
+
+
+def serves(recording: Recording, resource: Resource) -> bool:
+    """Whether that database is the product's. One that waits for its end, or for its turn, may be away for a while."""
+    return database_of(recording, resource) is recording.args.serving
+
+
+def stays(recording: Recording, resource: Resource) -> bool:
+    """Whether it may not be deleted: all but a database whose end was asked for, with a final snapshot's name."""
+    database = database_of(recording, resource)
+    return database is None or database.final is None
+
+
 # The key
 required("KMS.4", "kms:Key", "enableKeyRotation", True, False)
 required("KMS.3", "kms:Key", "deletionWindowInDays", 30, 7)
@@ -34,6 +55,7 @@ required("KMS.3", "kms:Key", "deletionWindowInDays", 30, 7)
 @control("KMS.5", "own-key-policy", covers="kms:Key", spoiled_by=(Mutation("kms:Key", "policy", REMOVED),))
 def only_the_account_and_its_logs_and_alarms_use_the_key(recording: Recording) -> Iterator[str]:
     account = recording.args.account
+    own = [recording.args.tenant, *(recording.args.identifier(d) for d in recording.args.databases)]
     for key in recording.of("kms:Key"):
         if "policy" not in key.inputs:
             yield f"{key.name} has AWS's default policy"
@@ -44,7 +66,7 @@ def only_the_account_and_its_logs_and_alarms_use_the_key(recording: Recording) -
                 continue
             if who == {"Service": f"logs.{recording.args.region}.amazonaws.com"}:
                 groups = statement["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]
-                if not all(f"/{recording.args.tenant}/" in group for group in groups):
+                if not all(any(f"/{name}/" in group for name in own) for group in groups):
                     yield f"{key.name}: log groups of others may use it"
             elif who != {"Service": "cloudwatch.amazonaws.com"}:
                 yield f"{key.name}: {who} may use it"
@@ -59,16 +81,13 @@ def only_the_account_and_its_logs_and_alarms_use_the_key(recording: Recording) -
     spoiled_by=tuple(Mutation(kind, path, "alias/aws/x") for kind, paths in _KEYED.items() for path in paths),
 )
 def all_data_is_under_the_tenants_key(recording: Recording) -> Iterator[str]:
-    (key,) = recording.of("kms:Key")
-    arn = f"arn:aws:{key.type}:{key.name}"
+    arns: list[Any] = [f"arn:aws:{key.type}:{key.name}" for key in recording.of("kms:Key")] or [recording.args.key_arn]
     for kind, paths in _KEYED.items():
         for resource in recording.of(kind):
             for path in paths:
-                value: Any = resource.inputs
-                for part in path.split("."):
-                    value = value[int(part)] if part.isdigit() else value.get(part, {})
-                if value != arn:
-                    yield f"{kind} {resource.name}: {path} is {value!r}"
+                off = path.startswith("performance") and not resource.inputs["performanceInsightsEnabled"]
+                if not off and [at(resource.inputs, path)] != arns:
+                    yield f"{kind} {resource.name}: {path} is {at(resource.inputs, path)!r}"
 
 
 @control("own-alias", covers="kms:Alias", spoiled_by=(Mutation("kms:Alias", "name", "alias/provision/someone-else"),))
@@ -100,18 +119,19 @@ def no_password_passes_through_pulumi(recording: Recording) -> Iterator[str]:
 # The database
 required("RDS.2", "rds:Instance", "publiclyAccessible", False, True)
 required("RDS.3", "rds:Instance", "storageEncrypted", True, False)
-required("RDS.5", "rds:Instance", "multiAz", True, False, ONE_ZONE)
-required("RDS.6", "rds:Instance", "monitoringInterval", _at_least(1), 0, ONE_ZONE)
-required("RDS.8", "rds:Instance", "deletionProtection", True, False, UNGUARDED)
+required("RDS.5", "rds:Instance", "multiAz", True, False, ONE_ZONE, among=serves)
+required("RDS.6", "rds:Instance", "monitoringInterval", _at_least(1), 0, ONE_ZONE, among=serves)
+required("RDS.8", "rds:Instance", "deletionProtection", True, False, UNGUARDED, among=stays)
 required(
     "RDS.9 RDS.36",
     "rds:Instance",
     "enabledCloudwatchLogsExports",
     lambda logs: set(logs or ()) == {"postgresql", "upgrade"},
     ["upgrade"],
+    QUARANTINE,
 )
 required("RDS.10", "rds:Instance", "iamDatabaseAuthenticationEnabled", True, False)
-required("RDS.11", "rds:Instance", "backupRetentionPeriod", _at_least(7), 1)
+required("RDS.11", "rds:Instance", "backupRetentionPeriod", _at_least(7), 1, QUARANTINE)
 required("RDS.17", "rds:Instance", "copyTagsToSnapshot", True, False)
 required("RDS.23", "rds:Instance", "port", lambda port: port not in (None, 5432), 5432)
 required(
@@ -125,18 +145,34 @@ required(
     "open-source-rds-extended-support-disabled",
     "open-source-rds-extended-support",
 )
-required("own-storage-grows", "rds:Instance", "maxAllocatedStorage", _at_least(50), 0)
+required("own-storage-grows", "rds:Instance", "maxAllocatedStorage", _at_least(50), 0, QUARANTINE)
 required("own-final-snapshot", "rds:Instance", "skipFinalSnapshot", False, True, UNGUARDED)
-required("own-final-snapshot", "rds:Instance", "finalSnapshotIdentifier", "acme-final")
-required("own-backups-outlive", "rds:Instance", "deleteAutomatedBackups", False, True, UNGUARDED)
+required("own-backups-outlive", "rds:Instance", "deleteAutomatedBackups", False, True, UNGUARDED, among=stays)
 # Without a subnet group RDS takes the account's default network.
 required("RDS.18", "rds:Instance", "dbSubnetGroupName", bool)
+
+
+@control(
+    "own-final-snapshot",
+    covers="rds:Instance",
+    spoiled_by=(
+        Mutation("rds:Instance", "finalSnapshotIdentifier", "acme-final"),
+        Mutation("rds:Instance", "finalSnapshotIdentifier", REMOVED),
+    ),
+    shape="ending-aws",
+)
+def every_final_snapshot_has_a_name_of_its_own(recording: Recording) -> Iterator[str]:
+    names = [database.inputs.get("finalSnapshotIdentifier") for database in recording.of("rds:Instance")]
+    wanted = [d.final or f"{recording.args.identifier(d)}-final" for d in recording.args.databases]
+    if sorted(map(str, names)) != sorted(wanted):
+        yield f"{names}, not {wanted}"
 
 
 @control("RDS.13", covers="rds:Instance", spoiled_by=(Mutation("rds:Instance", "engineVersion", "17"),))
 def minor_upgrades_are_automatic_or_ours(recording: Recording) -> Iterator[str]:
     for database in recording.of("rds:Instance"):
-        exact = "." in database.inputs["engineVersion"]
+        # In a quarantine it is whatever the backup is.
+        exact = "." in database.inputs.get("engineVersion", recording.args.sizing.database_version)
         if database.inputs["autoMinorVersionUpgrade"] is exact:
             yield f"{database.name}: a version {database.inputs['engineVersion']} would drift or stay behind"
 
@@ -212,7 +248,7 @@ required(
     "rules.0.abortIncompleteMultipartUpload.daysAfterInitiation",
     _at_least(1),
 )
-required("own-force-destroy", "s3:Bucket", "forceDestroy", False, True, UNGUARDED)
+required("own-force-destroy", "s3:Bucket", "forceDestroy", False, True, _TRIALS)
 
 
 @control("S3.5", covers="s3:BucketPolicy", spoiled_by=(Mutation("s3:BucketPolicy", "policy", '{"Statement": []}'),))
@@ -270,7 +306,7 @@ def logs_are_kept_for_a_year(recording: Recording) -> Iterator[str]:
 )
 def log_groups_of_the_database_are_there_before_it_writes(recording: Recording) -> Iterator[str]:
     for database in recording.of("rds:Instance"):
-        for export in database.inputs["enabledCloudwatchLogsExports"]:
+        for export in database.inputs.get("enabledCloudwatchLogsExports", ()):
             path = f"/aws/rds/instance/{database.inputs['identifier']}/{export}"
             groups = [g for g in recording.of("cloudwatch:LogGroup") if g.inputs["name"] == path]
             if not groups or groups[0].urn not in database.depends_on:
@@ -286,7 +322,7 @@ def log_groups_of_the_database_are_there_before_it_writes(recording: Recording) 
 )
 def what_holds_data_or_is_known_outside_is_protected(recording: Recording) -> Iterator[str]:
     for resource in recording.of(*STATEFUL, "ec2:Eip"):
-        if not resource.protect:
+        if not resource.protect and stays(recording, resource):
             yield f"{resource.type} {resource.name} may be deleted"
 
 

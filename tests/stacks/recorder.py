@@ -21,8 +21,6 @@ COMPUTED: dict[str, Any] = {
     "publicDns": "127.20.3.2",
     "publicIp": "127.20.3.2",
     "zoneId": "ZONEOFALB",
-    "address": "127.20.3.3",
-    "masterUserSecrets": [{"secretArn": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:rds!db-1"}],
     "domainValidationOptions": [
         {"resourceRecordName": "_p", "resourceRecordType": "CNAME", "resourceRecordValue": "_v"}
     ],
@@ -40,6 +38,8 @@ class Resource:
     inputs: dict[str, Any]
     protect: bool = False
     delete_before_replace: bool = False
+    retain_on_delete: bool = False
+    ignore_changes: tuple[str, ...] = ()
     depends_on: frozenset[str] = frozenset()
 
     def policy(self, key: str = "policy") -> list[dict[str, Any]]:
@@ -87,8 +87,8 @@ def _run(recording: Recording, unknown: bool) -> None:
             monitor=monitor,
             monitor_features=set(_features(monitor)),
             engine=MockEngine(logging.getLogger(__name__)),
-            project="tenant",
-            stack=recording.args.tenant,
+            project=recording.args.project,
+            stack=recording.args.name,
             dry_run=unknown,
             organization="organization",
             callbacks=None,
@@ -122,6 +122,8 @@ class _Monitor(MockMonitor):
                     inputs=rpc.deserialize_properties(request.object),
                     protect=request.protect,
                     delete_before_replace=request.deleteBeforeReplace,
+                    retain_on_delete=request.retainOnDelete,
+                    ignore_changes=tuple(request.ignoreChanges),
                     depends_on=frozenset(request.dependencies),
                 )
             )
@@ -144,11 +146,18 @@ class _Cloud(Mocks):
     def new_resource(self, args: MockResourceArgs) -> tuple[str, dict[str, Any]]:
         if self._unknown:
             return "", args.inputs
-        own = {
+        own: dict[str, Any] = {
             "arn": f"arn:aws:{args.typ}:{args.name}",
             "arnSuffix": f"suffix/{args.name}",
             "keyId": f"{args.name}-key-id",
         }
+        if args.typ == "aws:rds/instance:Instance":
+            secret = f"arn:aws:secretsmanager:eu-west-1:{ACCOUNT}:secret:rds!{args.name}"
+            own |= {
+                "address": f"{args.name}.rds.example.com",
+                "resourceId": f"db-{args.name.upper()}",
+                "masterUserSecrets": [{"secretArn": secret}],
+            }
         return f"{args.name}-id", COMPUTED | own | args.inputs
 
     def call(self, args: MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]] | None]:

@@ -1,9 +1,10 @@
-"""The shapes a tenant's stack can have: small and large, guarded and not, in the sandbox and on AWS."""
+"""The shapes a stack can have: small and large, guarded and not, during a restore and after it, in the sandbox and on
+AWS; and a drill's quarantine."""
 
 from dataclasses import replace
 from functools import cache
 
-from provisioner.model.stack import StackArgs
+from provisioner.model.stack import DatabaseArgs, StackArgs
 from provisioner.model.tenant import CloudKind, Sizing
 from tests.stacks.recorder import ACCOUNT, Recording, record
 
@@ -54,6 +55,24 @@ _BASE = StackArgs(
 )
 _SANDBOX = replace(_BASE, cloud=CloudKind.SANDBOX, target="sandbox", domain="sandbox.test")
 
+TENANT_KEY = f"arn:aws:kms:eu-west-1:{ACCOUNT}:key/0123"
+# A restore to a time, still beside what serves; one from a recovery point, switched to; and its end.
+_BESIDE = (DatabaseArgs(), DatabaseArgs("x1y2z3", source="db-DATABASE", at="2026-03-01T12:00:00Z", kept=True))
+_SWITCHED = (DatabaseArgs(kept=True), DatabaseArgs("x1y2z3", snapshot="acme-p1"))
+_ENDING = (DatabaseArgs(kept=True, final="acme-replaced-p2"), DatabaseArgs("x1y2z3", snapshot="acme-p1"))
+
+
+def quarantined(args: StackArgs) -> StackArgs:
+    """A drill of that tenant."""
+    return replace(
+        args,
+        quarantine=f"{args.tenant}-d3fa2b1",
+        key_arn=TENANT_KEY,
+        expires="2026-03-01T18:00:00Z",
+        databases=(DatabaseArgs(snapshot="acme-p1"),),
+    )
+
+
 SHAPES: dict[str, StackArgs] = {
     "trial-aws": replace(_BASE, tier="trial", sizing=TRIAL),
     "trial-sandbox": replace(_SANDBOX, tier="trial", sizing=TRIAL, organization=None, labels={}),
@@ -61,6 +80,12 @@ SHAPES: dict[str, StackArgs] = {
     "standard-sandbox": _SANDBOX,
     "guarded-address-aws": replace(_BASE, sizing=replace(STANDARD, front="address", multi_az=False)),
     "unguarded-balancer-aws": replace(_BASE, sizing=replace(STANDARD, deletion_protection=False)),
+    "restoring-aws": replace(_BASE, databases=_BESIDE),
+    "restored-sandbox": replace(_SANDBOX, databases=_SWITCHED),
+    "restored-aws": replace(_BASE, databases=_SWITCHED),
+    "ending-aws": replace(_BASE, databases=_ENDING),
+    "quarantine-aws": quarantined(_BASE),
+    "quarantine-sandbox": quarantined(_SANDBOX),
 }
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.stacks import controls_access, controls_data  # noqa: F401 - they register their controls
+from tests.stacks import controls_access, controls_data, controls_drill  # noqa: F401 - they register their controls
 from tests.stacks.control import CONTROLS, Control
 from tests.stacks.recorder import short
 from tests.stacks.shapes import SHAPES, recording
@@ -51,8 +51,8 @@ def test_control(control: Control, shape: str) -> None:
 
 @pytest.mark.parametrize("control", CONTROLS, ids=_id)
 def test_control_notices(control: Control) -> None:
-    """Every bad edit of the largest shape is found."""
-    sound = recording("standard-aws")
+    """Every bad edit is found: of the largest shape, or of the one that the control is about."""
+    sound = recording(control.shape)
     assert control.spoiled_by
     for mutation in control.spoiled_by:
         assert list(control.rule(mutation.apply(sound))), f"{mutation} went unnoticed"

@@ -6,10 +6,8 @@ import subprocess
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from provisioner.model.firewall import STATEFUL_TYPES
 from provisioner.model.stack import StackArgs, StackOutputs
@@ -17,55 +15,24 @@ from stacks import version
 from stacks.machine import user_data
 from stacks.tenant import PROGRAM_VERSION
 from tests.stacks import recorder
-from tests.stacks.recorder import ACCOUNT, Recording, record, short
+from tests.stacks.compare import NAMED, changed, check_name, names, product_environment
+from tests.stacks.recorder import ACCOUNT, record
 from tests.stacks.shapes import SHAPES, recording
 
 STANDARD, TRIAL = SHAPES["standard-aws"], SHAPES["trial-aws"]
 UNTAGGED = re.compile(r"(Route|Record|Alias|Association|Attachment|Validation|Bucket\w+|RolePolicy|TopicPolicy)$")
-NAMED = {
-    "cloudwatch:LogGroup": "name",
-    "cloudwatch:MetricAlarm": "name",
-    "ec2:SecurityGroup": "name",
-    "iam:InstanceProfile": "name",
-    "iam:Policy": "name",
-    "iam:Role": "name",
-    "iam:RolePolicy": "name",
-    "kms:Alias": "name",
-    "lb:LoadBalancer": "name",
-    "lb:TargetGroup": "name",
-    "rds:Instance": "identifier",
-    "rds:ParameterGroup": "name",
-    "rds:SubnetGroup": "name",
-    "s3:Bucket": "bucket",
-    "secretsmanager:Secret": "name",
-    "sns:Topic": "name",
-}
-LONGEST = {"lb:LoadBalancer": 32, "lb:TargetGroup": 32, "rds:Instance": 63, "s3:Bucket": 63, "iam:Role": 64}
-
-
-def changed(before: Recording, after: Recording) -> dict[str, set[str]]:
-    """Name -> names of the inputs that differ; `+` for a resource that is new, `-` for one that is gone."""
-    olds, news = ({(r.type, r.name): r for r in recorded.resources} for recorded in (before, after))
-    found: dict[str, set[str]] = {}
-    for key in olds.keys() | news.keys():
-        old, new = olds.get(key), news.get(key)
-        if old is None or new is None:
-            differs = {"+" if old is None else "-"}
-        else:
-            differs = {k for k in old.inputs.keys() | new.inputs.keys() if old.inputs.get(k) != new.inputs.get(k)}
-        if differs:
-            found.setdefault(key[1], set()).update(differs)
-    return found
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_outputs_are_the_contract(shape: str) -> None:
-    outputs = recording(shape).outputs
+    args, outputs = SHAPES[shape], recording(shape).outputs
     assert outputs.keys() == {f.name for f in fields(StackOutputs)}
-    assert all(value not in (None, "") for value in outputs.values())
-    assert (outputs["database_identifier"], outputs["role_name"]) == ("acme", "provision-acme-machine")
+    empty = {name for name, value in outputs.items() if value in (None, "")}
+    assert empty == ({"url", "files_bucket"} if args.quarantine else set())
+    assert outputs["database_identifier"] == args.identifier(args.serving)
+    assert outputs["role_name"] == f"provision-{args.name}-machine"
     assert (outputs["database_name"], outputs["database_user"]) == ("product", "product")
-    assert outputs["files_bucket"] == f"{ACCOUNT}-acme-files"
+    assert outputs["files_bucket"] in (f"{ACCOUNT}-acme-files", "")
 
 
 @pytest.mark.parametrize(
@@ -108,7 +75,7 @@ def test_every_taggable_resource_says_whose_it_is(shape: str) -> None:
     (provider,) = found.of("providers:aws")
     default = json.loads(provider.inputs["defaultTags"])["tags"]
     assert default["provision:tenant"] == "acme"
-    assert default["provision:stack"] == "tenant/acme"
+    assert default["provision:stack"] == f"{found.args.project}/{found.args.name}"
     untagged = [r for r in found.resources if "tags" not in r.inputs and r is not provider]
     assert [r.type for r in untagged if not UNTAGGED.search(r.type)] == []
     for resource in found.resources:
@@ -141,21 +108,13 @@ def test_the_provider_refuses_another_account() -> None:
 def test_names_are_fixed_and_fit(base: StackArgs) -> None:
     tenant = "a" + "b" * 30
     for resource in record(replace(base, tenant=tenant)).resources:
-        kind = short(resource.type)
-        if kind in NAMED:
-            name = resource.inputs[NAMED[kind]]
-            assert tenant in name or kind == "iam:RolePolicy"
-            assert len(name) <= LONGEST.get(kind, 64)
+        check_name(resource, tenant)
 
 
 @pytest.mark.parametrize("shape", ["standard-aws", "trial-aws"])
 def test_two_tenants_share_no_name(shape: str) -> None:
     other = record(replace(SHAPES[shape], tenant="globex"))
-    names = [
-        {(short(r.type), r.inputs[NAMED[short(r.type)]]) for r in found.of(*NAMED) if short(r.type) != "iam:RolePolicy"}
-        for found in (recording(shape), other)
-    ]
-    assert names[0] & names[1] == set()
+    assert names(recording(shape)) & names(other) == set()
 
 
 def test_fixed_names_are_deleted_before_they_are_made_again() -> None:
@@ -217,19 +176,10 @@ def test_protection_is_where_the_firewall_looks() -> None:
     assert held - {"aws:ec2/eip:Eip"} == STATEFUL_TYPES - {"aws:ebs/volume:Volume"}
 
 
-def _environment(text: str) -> dict[str, str]:
-    assert text.startswith("#cloud-config\n")
-    config: dict[str, Any] = YAML(typ="safe").load(text)
-    assert config.keys() == {"write_files"}
-    (file,) = config["write_files"]
-    assert (file["path"], file["permissions"]) == ("/etc/provision/product.env", "0644")
-    return dict(line.split("=", 1) for line in file["content"].splitlines())
-
-
 @pytest.mark.parametrize("shape", SHAPES)
 def test_user_data_is_the_environment_of_the_contract(shape: str) -> None:
     found = recording(shape)
-    environment = _environment(found.named("machine", "ec2:Instance").inputs["userData"])
+    environment = product_environment(found.named("machine", "ec2:Instance").inputs["userData"])
     architecture = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
     names = re.search(r"`(TENANT RELEASE [A-Z_\s]+)`", architecture)
     assert names is not None
@@ -289,6 +239,7 @@ before = set(sys.modules)
 from tests.stacks.recorder import record
 from tests.stacks.shapes import SHAPES
 record(SHAPES["trial-aws"])
+record(SHAPES["quarantine-sandbox"])
 assert not [m for m in set(sys.modules) - before if m.startswith("pulumi_aws")], "the address front needs no more"
 import stacks.balancer
 before = set(sys.modules)

@@ -229,13 +229,6 @@ def test_the_clouds_own_flag_counts_as_protection_of_the_state(here: Harness) ->
     assert step.op is StepOp.DELETE
 
 
-def test_retain_on_delete_forgets_without_deleting(here: Harness) -> None:
-    here.up(one(opt_retain_on_delete=True))
-    assert ops(here.up(empty)) == [("delete", "a")]
-    assert here.cloud.names() == ["a"]
-    assert "a" not in here.resources()
-
-
 def test_deleted_with_spares_the_call_and_goes_with_a_replacement(here: Harness) -> None:
     def program(fixed: str) -> Any:
         def run() -> None:

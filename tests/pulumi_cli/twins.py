@@ -112,6 +112,8 @@ class Twins:
         for side in (self.ours, self.theirs):
             side.cloud.objects.clear()
             side.cloud.numbers.clear()
+            side.cloud.failing.clear()
+            side.cloud.unhealthy.clear()
         return f"s{next(self._numbers)}"
 
     def act(self, name: str, action: Action, before: Program | None = None) -> bool:

@@ -2,10 +2,31 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 
-from provisioner.cloud import databases, leftovers, lookup, machines, permissions, quotas, secrets, storage
+from provisioner.cloud import (
+    databases,
+    keys,
+    leftovers,
+    lookup,
+    machines,
+    permissions,
+    quotas,
+    secrets,
+    snapshots,
+    storage,
+)
 from provisioner.cloud.session import Access, Clients, translated
-from provisioner.model.cloud import Caller, CommandResult, Database, Machine, Quota
+from provisioner.model.cloud import (
+    Caller,
+    CommandResult,
+    Database,
+    Machine,
+    Quota,
+    Restorable,
+    Snapshot,
+    StoredFile,
+)
 from provisioner.model.json import Json
 
 
@@ -48,11 +69,50 @@ class AwsCloud:
     def run_command(self, machine_id: str, script: str, *, comment: str, timeout: float) -> CommandResult:
         return machines.run_command(self._clients, machine_id, script, comment=comment, timeout=timeout)
 
+    def start_machine(self, machine_id: str) -> None:
+        machines.start_machine(self._clients, machine_id)
+
+    def stop_machine(self, machine_id: str) -> None:
+        machines.stop_machine(self._clients, machine_id)
+
+    def start_database(self, identifier: str) -> None:
+        databases.start_database(self._clients, identifier)
+
+    def stop_database(self, identifier: str) -> None:
+        databases.stop_database(self._clients, identifier)
+
+    def restorable(self, identifier: str) -> Restorable | None:
+        return databases.restorable(self._clients, identifier)
+
+    def snapshot(self, name: str) -> Snapshot | None:
+        return snapshots.snapshot(self._clients, name)
+
+    def snapshots(self, tenant: str) -> list[Snapshot]:
+        return snapshots.snapshots(self._clients, tenant)
+
+    def make_snapshot(self, database: str, name: str, tags: Mapping[str, str]) -> Snapshot:
+        return snapshots.make_snapshot(self._clients, database, name, tags)
+
+    def copy_snapshot(self, source_arn: str, name: str, tags: Mapping[str, str], key: str | None) -> Snapshot:
+        return snapshots.copy_snapshot(self._clients, source_arn, name, tags, key)
+
+    def delete_snapshot(self, name: str) -> None:
+        snapshots.delete_snapshot(self._clients, name)
+
+    def retire_key(self, key_arn: str, days: int) -> None:
+        keys.retire_key(self._clients, key_arn, days)
+
+    def fetch_files(self, bucket: str, prefix: str, folder: Path) -> list[StoredFile]:
+        return storage.fetch_files(self._clients, bucket, prefix, folder)
+
+    def delete_files(self, bucket: str, prefix: str) -> None:
+        storage.delete_files(self._clients, bucket, prefix)
+
     def empty_bucket(self, bucket: str) -> None:
         storage.empty_bucket(self._clients, bucket)
 
-    def leftovers(self, tenant: str) -> list[str]:
-        return leftovers.leftovers(self._clients, tenant)
+    def leftovers(self, tenant: str, *, stack: str | None = None) -> list[str]:
+        return leftovers.leftovers(self._clients, tenant, stack=stack)
 
     def find(
         self, type_: str, inputs: Mapping[str, Json], tags: Mapping[str, str], known: Collection[str]
@@ -68,7 +128,7 @@ class AwsCloud:
     def denied(self, actions: Sequence[str]) -> list[str]:
         return permissions.denied(self._clients, self.caller().arn, actions)
 
-    def key_state(self, key: str) -> str:
+    def key_state(self, key: str) -> str | None:
         return permissions.key_state(self._clients, key)
 
     def clock_skew(self) -> timedelta:

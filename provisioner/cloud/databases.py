@@ -1,9 +1,13 @@
 """RDS instances of a tenant."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from provisioner.cloud.session import Clients, translated
-from provisioner.model.cloud import Database
+from provisioner.cloud.lookup.tagged import bears
+from provisioner.cloud.patience import patiently
+from provisioner.cloud.session import Clients, code_of, translated
+from provisioner.model.cloud import Database, Restorable
+from provisioner.model.errors import ProvisionError
 
 
 def database(clients: Clients, identifier: str) -> Database | None:
@@ -17,12 +21,69 @@ def database(clients: Clients, identifier: str) -> Database | None:
 
 
 def databases(clients: Clients, tenant: str) -> list[Database]:
-    """RDS instances tagged with the tenant. RDS can't filter by tag, so all of the region are read."""
+    """RDS instances tagged with the tenant."""
+    return bearing_databases(clients, {"provision:tenant": tenant})
+
+
+def bearing_databases(clients: Clients, tags: Mapping[str, str]) -> list[Database]:
+    """RDS instances with these tags. RDS can't filter by tag, so all of the region are read."""
     with translated("rds DescribeDBInstances"):
         pages = list(clients["rds"].get_paginator("describe_db_instances").paginate())
-    found = [d for page in pages for d in page["DBInstances"]]
-    tag = {"Key": "provision:tenant", "Value": tenant}
-    return [_database(d) for d in found if tag in d.get("TagList", [])]
+    return [_database(d) for page in pages for d in page["DBInstances"] if bears(d, tags, "TagList")]
+
+
+def start_database(clients: Clients, identifier: str) -> None:
+    """Begin to start it; one that runs or starts is success. One that stops is waited for a little."""
+
+    def attempt() -> bool:
+        found = database(clients, identifier)
+        if found is None:
+            raise ProvisionError(f"there is no database {identifier} to start")
+        if found.status != "stopped":
+            return found.status != "stopping"
+        return _accepted(clients, "start_db_instance", identifier)
+
+    patiently(f"starting {identifier}", attempt)
+
+
+def stop_database(clients: Clients, identifier: str) -> None:
+    """Begin to stop it; one that is stopped, stops or is gone is success. One that is just being changed is waited for
+    a little."""
+
+    def attempt() -> bool:
+        found = database(clients, identifier)
+        if found is None or found.status in ("stopped", "stopping", "deleting"):
+            return True
+        return _accepted(clients, "stop_db_instance", identifier)
+
+    patiently(f"stopping {identifier}", attempt)
+
+
+def _accepted(clients: Clients, call: str, identifier: str) -> bool:
+    """Whether RDS took the call: it refuses while the instance is in between two states."""
+    rds = clients["rds"]
+    with translated(f"rds {call}"):
+        try:
+            getattr(rds, call)(DBInstanceIdentifier=identifier)
+        except rds.exceptions.ClientError as error:
+            if code_of(error) != "InvalidDBInstanceState":
+                raise
+            return False
+    return True
+
+
+def restorable(clients: Clients, identifier: str) -> Restorable | None:
+    """To which times a database can be restored. Backups of an earlier one of that name are not its own."""
+    found = database(clients, identifier)
+    if found is None:
+        return None
+    with translated("rds DescribeDBInstanceAutomatedBackups"):
+        answer = clients["rds"].describe_db_instance_automated_backups(DBInstanceIdentifier=identifier)
+    for backup in answer["DBInstanceAutomatedBackups"]:
+        window = backup.get("RestoreWindow") or {}
+        if backup["DbiResourceId"] == found.resource_id and window.get("EarliestTime") and window.get("LatestTime"):
+            return Restorable(earliest=window["EarliestTime"], latest=window["LatestTime"])
+    return None
 
 
 def _database(raw: dict[str, Any]) -> Database:

@@ -1,12 +1,14 @@
 """EC2 instances of a tenant, and commands on them through SSM."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from provisioner.cloud.lookup.tagged import bears
+from provisioner.cloud.patience import patiently
 from provisioner.cloud.session import Clients, code_of, translated
 from provisioner.model.cloud import CommandResult, Machine
-from provisioner.model.errors import TimedOutError
+from provisioner.model.errors import ProvisionError, TimedOutError
 
 _LIVE = ["pending", "running", "stopping", "stopped", "shutting-down"]
 _ENDED = frozenset({"Success", "Failed", "Cancelled", "TimedOut", "Undeliverable", "Terminated"})
@@ -14,14 +16,17 @@ _ENDED = frozenset({"Success", "Failed", "Cancelled", "TimedOut", "Undeliverable
 
 def machines(clients: Clients, tenant: str) -> list[Machine]:
     """Instances tagged with the tenant that are not terminated, oldest first."""
-    filters = [
-        {"Name": "tag:provision:tenant", "Values": [tenant]},
-        {"Name": "instance-state-name", "Values": _LIVE},
-    ]
+    return bearing_machines(clients, {"provision:tenant": tenant})
+
+
+def bearing_machines(clients: Clients, tags: Mapping[str, str]) -> list[Machine]:
+    """Instances with these tags that are not terminated, oldest first."""
+    filters = [{"Name": f"tag:{k}", "Values": [v]} for k, v in tags.items()]
+    filters.append({"Name": "instance-state-name", "Values": _LIVE})
     with translated("ec2 DescribeInstances"):
         pages = list(clients["ec2"].get_paginator("describe_instances").paginate(Filters=filters))
     found = [i for page in pages for r in page["Reservations"] for i in r["Instances"]]
-    found = [i for i in found if bears(i, {"provision:tenant": tenant})]
+    found = [i for i in found if bears(i, tags)]
     return [_machine(i) for i in sorted(found, key=lambda i: (i["LaunchTime"], i["InstanceId"]))]
 
 
@@ -33,6 +38,56 @@ def _machine(raw: dict[str, Any]) -> Machine:
         instance_type=raw["InstanceType"],
         private_ip=raw.get("PrivateIpAddress"),
     )
+
+
+def start_machine(clients: Clients, machine_id: str) -> None:
+    """Begin to start it; one that runs or starts is success. One that stops is waited for a little."""
+
+    def attempt() -> bool:
+        state = _state(clients, machine_id)
+        if state in (None, "shutting-down", "terminated"):
+            raise ProvisionError(f"machine {machine_id} is gone: it can't be started")
+        if state != "stopped":
+            return state != "stopping"
+        return _accepted(clients, "start_instances", machine_id)
+
+    patiently(f"starting {machine_id}", attempt)
+
+
+def stop_machine(clients: Clients, machine_id: str) -> None:
+    """Begin to stop it; one that is stopped, stops or is gone is success. One that boots is waited for a little."""
+
+    def attempt() -> bool:
+        if _state(clients, machine_id) not in ("pending", "running"):
+            return True
+        return _accepted(clients, "stop_instances", machine_id)
+
+    patiently(f"stopping {machine_id}", attempt)
+
+
+def _state(clients: Clients, machine_id: str) -> str | None:
+    ec2 = clients["ec2"]
+    with translated("ec2 DescribeInstances"):
+        try:
+            reservations = ec2.describe_instances(InstanceIds=[machine_id])["Reservations"]
+        except ec2.exceptions.ClientError as error:
+            if code_of(error) == "InvalidInstanceID.NotFound":
+                return None
+            raise
+    return next((str(i["State"]["Name"]) for r in reservations for i in r["Instances"]), None)
+
+
+def _accepted(clients: Clients, call: str, machine_id: str) -> bool:
+    """Whether EC2 took the call: it refuses while the instance is in between two states."""
+    ec2 = clients["ec2"]
+    with translated(f"ec2 {call}"):
+        try:
+            getattr(ec2, call)(InstanceIds=[machine_id])
+        except ec2.exceptions.ClientError as error:
+            if code_of(error) != "IncorrectInstanceState":
+                raise
+            return False
+    return True
 
 
 def run_command(clients: Clients, machine_id: str, script: str, *, comment: str, timeout: float) -> CommandResult:

@@ -9,13 +9,13 @@ Tags = Mapping[str, str]
 _GONE = frozenset({"terminated", "shutting-down", "deleted", "deleting", "failed"})
 
 
-def bears(item: Mapping[str, Any], tags: Tags) -> bool:
-    """Whether one of EC2's answers bears the tags, whatever the service made of the filter that it was given.
+def bears(item: Mapping[str, Any], tags: Tags, listing: str = "Tags") -> bool:
+    """Whether an item of an answer bears the tags, whatever the service made of the filter that it was given.
 
     An unknown or ignored filter answers with everything of the account, and what is found here gets imported or
     deleted: another tenant's must never pass.
     """
-    return tags.items() <= {t["Key"]: t["Value"] for t in item.get("Tags", [])}.items()
+    return tags.items() <= {t["Key"]: t["Value"] for t in item.get(listing, [])}.items()
 
 
 def _ec2(

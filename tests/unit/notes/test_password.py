@@ -107,6 +107,38 @@ def test_sigterm_ends_a_fetch_that_waits(machine: Machine, secret: Secret) -> No
     wait_for(lambda: not Path(f"/proc/{helper}").exists(), "the fetch has ended")
 
 
+@pytest.fixture
+def file(machine: Machine, tmp_path: Path) -> Path:
+    """Where the secret will be on premises: a machine that has no password yet, no AWS and no boto3."""
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "boto3.py").write_text("raise ImportError('there is no boto3 on premises')\n")
+    file = tmp_path / "database.json"
+    machine.environment |= {"PYTHONPATH": str(tmp_path / "none"), "AWS_REGION": "", "FILES_BUCKET": ""}
+    machine.environment |= {"DATABASE_SECRET": f"file://{file}"}
+    machine.passfile.unlink()
+    return file
+
+
+@pytest.mark.parametrize("release", ["1.0.0", "1.1.0"])
+def test_without_aws_the_secret_is_a_file(machine: Machine, file: Path, cluster: Cluster, release: str) -> None:
+    served = machine.serve(release)
+    for text, mode, reason in (
+        (None, 0, f"{file}: No such file or directory"),
+        ("{}", 0o644, f"{file} can be read by others: chmod 600"),
+        ("[]", 0o600, "the secret is no JSON with a password"),
+        (json.dumps({"username": "product", "password": "of another"}), 0o600, "password authentication failed"),
+        (json.dumps({"username": "product", "password": PASSWORD}), 0o600, "schema 0"),
+    ):
+        if text is not None:
+            file.write_text(text)
+            file.chmod(mode)
+        wait_for(lambda reason=reason: reason in str(served.health()[1]["detail"]), reason)  # type: ignore[misc]
+    assert machine.migrate(release).returncode == 0
+    assert served.health()[0] == 200
+    assert served.post(body="on premises")[0] == 201
+    assert machine.passfile.stat().st_mode & 0o777 == 0o600
+
+
 def _children(pid: int) -> list[str]:
     return [
         child for task in Path(f"/proc/{pid}/task").iterdir() for child in task.joinpath("children").read_text().split()

@@ -1,7 +1,7 @@
 """A process of its own that waits for the database's password and leaves it in the pgpass file.
 
-boto3 takes more memory than the whole product; this process gives it back as soon as the password is there.
-Each line on stdout says why it still waits. Arguments: the secret's ARN, the file.
+What asks AWS takes more memory than the whole product; this process gives it back as soon as the password is there.
+Each line on stdout says why it still waits. Arguments: where the secret is (an ARN, or file:///...), the file.
 """
 
 import json
@@ -9,31 +9,26 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
-
 _PAUSE, _LONGEST = 0.3, 3.0
+_FILE = "file://"
 
 
 def main(secret: str, file: Path) -> None:
     """Ask until there is an answer, or until nobody waits for it any more."""
     parent = os.getppid()
-    config = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 1})
-    pause, last, client = _PAUSE, "", None
+    ask = _source(secret)
+    pause, last = _PAUSE, ""
     while os.getppid() == parent:
         try:
-            client = client or boto3.session.Session().client("secretsmanager", config=config)
-            value = json.loads(client.get_secret_value(SecretId=secret)["SecretString"])
-            return write(file, value["password"])
-        except ClientError as error:
-            reason = error.response.get("Error", {}).get("Code", "ClientError")
-        except (BotoCoreError, KeyError, ValueError) as error:
-            reason = type(error).__name__
-        if reason != "ResourceNotFoundException":
-            client = None  # credentials may come, or change, later than this process
+            password = _password(ask())
+            if password is not None:
+                return write(file, password)
+            reason = "the secret is no JSON with a password"
+        except LookupError as waiting:
+            reason = str(waiting)
         if reason != last:
             print(reason, flush=True)  # noqa: T201 - the parent reads it
         last = reason
@@ -53,6 +48,34 @@ def write(file: Path, password: str) -> None:
             os.fchown(out.fileno(), owner.st_uid, owner.st_gid)
         out.write(f"*:*:*:*:{escaped}\n")
     Path(name).replace(file)
+
+
+def _password(text: str) -> str | None:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return None
+    password = value.get("password") if isinstance(value, dict) else None
+    return password if isinstance(password, str) else None
+
+
+def _source(secret: str) -> Callable[[], str]:
+    """What gives the secret's text, or raises LookupError with the reason why it can't yet."""
+    if secret.startswith(_FILE):
+        return lambda: _read(Path(secret.removeprefix(_FILE)))
+    # Only here: on premises there is no AWS, and nothing of it on the machine.
+    from notes.manager import Manager
+
+    return Manager(secret).ask
+
+
+def _read(file: Path) -> str:
+    try:
+        if file.stat().st_mode & 0o077:
+            raise LookupError(f"{file} can be read by others: chmod 600")
+        return file.read_text()
+    except OSError as error:
+        raise LookupError(f"{file}: {error.strerror}") from None
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ class Part(StrEnum):
 
     NETWORK = "network"
     DATA = "data"
+    DATABASES = "databases"
     IDENTITY = "identity"
     FRONT = "front"
     WATCH = "watch"
@@ -33,7 +34,10 @@ def register(app: typer.Typer) -> None:
 def policy(
     session: Session,
     part: Annotated[
-        Part | None, typer.Option("--part", help="Only this document.", show_default="all, by name")
+        Part | None,
+        typer.Option(
+            "--part", help=f"Only this document: {', '.join(Part)}.", metavar="PART", show_default="all, by name"
+        ),
     ] = None,
 ) -> object:
     """What the deployer's role may do: least privilege, inside one tenant at a time."""

@@ -1,11 +1,11 @@
 """RDS instances of a tenant."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from provisioner.cloud.lookup.tagged import bears
 from provisioner.cloud.patience import patiently
-from provisioner.cloud.session import Clients, code_of, translated
+from provisioner.cloud.session import Clients, translated
 from provisioner.model.cloud import Database, Restorable
 from provisioner.model.errors import ProvisionError
 
@@ -35,13 +35,16 @@ def bearing_databases(clients: Clients, tags: Mapping[str, str]) -> list[Databas
 def start_database(clients: Clients, identifier: str) -> None:
     """Begin to start it; one that runs or starts is success. One that stops is waited for a little."""
 
+    def start() -> None:
+        clients["rds"].start_db_instance(DBInstanceIdentifier=identifier)
+
     def attempt() -> bool:
         found = database(clients, identifier)
         if found is None:
             raise ProvisionError(f"there is no database {identifier} to start")
         if found.status != "stopped":
             return found.status != "stopping"
-        return _accepted(clients, "start_db_instance", identifier)
+        return _accepted(clients, "rds StartDBInstance", start)
 
     patiently(f"starting {identifier}", attempt)
 
@@ -50,24 +53,24 @@ def stop_database(clients: Clients, identifier: str) -> None:
     """Begin to stop it; one that is stopped, stops or is gone is success. One that is just being changed is waited for
     a little."""
 
+    def stop() -> None:
+        clients["rds"].stop_db_instance(DBInstanceIdentifier=identifier)
+
     def attempt() -> bool:
         found = database(clients, identifier)
         if found is None or found.status in ("stopped", "stopping", "deleting"):
             return True
-        return _accepted(clients, "stop_db_instance", identifier)
+        return _accepted(clients, "rds StopDBInstance", stop)
 
     patiently(f"stopping {identifier}", attempt)
 
 
-def _accepted(clients: Clients, call: str, identifier: str) -> bool:
+def _accepted(clients: Clients, what: str, act: Callable[[], None]) -> bool:
     """Whether RDS took the call: it refuses while the instance is in between two states."""
-    rds = clients["rds"]
-    with translated(f"rds {call}"):
+    with translated(what):
         try:
-            getattr(rds, call)(DBInstanceIdentifier=identifier)
-        except rds.exceptions.ClientError as error:
-            if code_of(error) != "InvalidDBInstanceState":
-                raise
+            act()
+        except clients["rds"].exceptions.InvalidDBInstanceStateFault:
             return False
     return True
 

@@ -163,7 +163,8 @@ def _database_groups(clients: Clients, tenant: str, tags: Tags) -> Iterator[str]
 
 
 def _roles(clients: Clients, tenant: str, tags: Tags) -> Iterator[str]:
-    iam, prefix = clients["iam"], f"provision-{tenant}-"
+    iam = clients["iam"]
+    prefix = f"provision-{tenant}-"
     with translated("iam ListRoles"):
         roles = [r for page in iam.get_paginator("list_roles").paginate() for r in page["Roles"]]
     for role in (r for r in roles if r["RoleName"].startswith(prefix)):
@@ -174,7 +175,8 @@ def _roles(clients: Clients, tenant: str, tags: Tags) -> Iterator[str]:
 
 
 def _policies(clients: Clients, tenant: str, tags: Tags) -> Iterator[str]:
-    iam, prefix = clients["iam"], f"provision-{tenant}-"
+    iam = clients["iam"]
+    prefix = f"provision-{tenant}-"
     with translated("iam ListPolicies"):
         found = [p for page in iam.get_paginator("list_policies").paginate(Scope="Local") for p in page["Policies"]]
     for policy in (p for p in found if p["PolicyName"].startswith(prefix)):

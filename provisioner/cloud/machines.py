@@ -1,7 +1,7 @@
 """EC2 instances of a tenant, and commands on them through SSM."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from provisioner.cloud.lookup.tagged import bears
@@ -43,13 +43,16 @@ def _machine(raw: dict[str, Any]) -> Machine:
 def start_machine(clients: Clients, machine_id: str) -> None:
     """Begin to start it; one that runs or starts is success. One that stops is waited for a little."""
 
+    def start() -> None:
+        clients["ec2"].start_instances(InstanceIds=[machine_id])
+
     def attempt() -> bool:
         state = _state(clients, machine_id)
         if state in (None, "shutting-down", "terminated"):
             raise ProvisionError(f"machine {machine_id} is gone: it can't be started")
         if state != "stopped":
             return state != "stopping"
-        return _accepted(clients, "start_instances", machine_id)
+        return _accepted(clients, "ec2 StartInstances", start)
 
     patiently(f"starting {machine_id}", attempt)
 
@@ -57,10 +60,13 @@ def start_machine(clients: Clients, machine_id: str) -> None:
 def stop_machine(clients: Clients, machine_id: str) -> None:
     """Begin to stop it; one that is stopped, stops or is gone is success. One that boots is waited for a little."""
 
+    def stop() -> None:
+        clients["ec2"].stop_instances(InstanceIds=[machine_id])
+
     def attempt() -> bool:
         if _state(clients, machine_id) not in ("pending", "running"):
             return True
-        return _accepted(clients, "stop_instances", machine_id)
+        return _accepted(clients, "ec2 StopInstances", stop)
 
     patiently(f"stopping {machine_id}", attempt)
 
@@ -77,13 +83,12 @@ def _state(clients: Clients, machine_id: str) -> str | None:
     return next((str(i["State"]["Name"]) for r in reservations for i in r["Instances"]), None)
 
 
-def _accepted(clients: Clients, call: str, machine_id: str) -> bool:
+def _accepted(clients: Clients, what: str, act: Callable[[], None]) -> bool:
     """Whether EC2 took the call: it refuses while the instance is in between two states."""
-    ec2 = clients["ec2"]
-    with translated(f"ec2 {call}"):
+    with translated(what):
         try:
-            getattr(ec2, call)(InstanceIds=[machine_id])
-        except ec2.exceptions.ClientError as error:
+            act()
+        except clients["ec2"].exceptions.ClientError as error:
             if code_of(error) != "IncorrectInstanceState":
                 raise
             return False

@@ -17,7 +17,8 @@ _CHUNK = 1 << 20
 def fetch_files(clients: Clients, bucket: str, prefix: str, folder: Path) -> list[StoredFile]:
     """Fetch all objects below `prefix` into `folder`; see `ports.Cloud.fetch_files`. One that is deleted meanwhile is
     left out."""
-    s3, prefix = clients["s3"], _folder(prefix)
+    s3 = clients["s3"]
+    prefix = _folder(prefix)
     with translated("s3 ListObjectsV2"):
         pages = list(s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix))
     keys = [item["Key"] for page in pages for item in page.get("Contents", [])]

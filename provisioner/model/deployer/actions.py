@@ -25,11 +25,8 @@ READ_EC2 = [
     "ec2:DescribeVpcEndpoints",
     "ec2:DescribeVpcs",
 ]
-RDS = [
+DATABASES = [
     "rds:AddTagsToResource",
-    "rds:CreateDBInstance",
-    "rds:CreateDBParameterGroup",
-    "rds:CreateDBSubnetGroup",
     "rds:DeleteDBInstance",
     "rds:DeleteDBParameterGroup",
     "rds:DeleteDBSubnetGroup",
@@ -41,7 +38,17 @@ RDS = [
     "rds:RebootDBInstance",
     "rds:RemoveTagsFromResource",
     "rds:ResetDBParameterGroup",
+    "rds:StartDBInstance",
+    "rds:StopDBInstance",
 ]
+MAKE_DATABASES = [
+    "rds:CreateDBInstance",
+    "rds:CreateDBParameterGroup",
+    "rds:CreateDBSubnetGroup",
+    "rds:RestoreDBInstanceFromDBSnapshot",
+    "rds:RestoreDBInstanceToPointInTime",
+]
+POINTS = ["rds:CopyDBSnapshot", "rds:DeleteDBSnapshot", "rds:RestoreDBInstanceFromDBSnapshot"]
 SECRETS = [
     "secretsmanager:CreateSecret",
     "secretsmanager:DeleteSecret",

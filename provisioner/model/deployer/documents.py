@@ -4,12 +4,21 @@ from typing import Any
 
 from provisioner.model.deployer import statements as s
 from provisioner.model.deployer.actions import AGENT, MONITORING
+from provisioner.model.deployer.databases import databases
+from provisioner.model.deployer.place import Place, Statement, statement
 from provisioner.model.errors import UsageError
 from provisioner.model.tenant import CloudKind, Target
 
 Document = dict[str, Any]
 MACHINE = "${aws:PrincipalTag/provision:tenant}"
-_PARTS = {"network": s.network, "data": s.data, "identity": s.identity, "front": s.front, "watch": s.watch}
+_PARTS = {
+    "network": s.network,
+    "data": s.data,
+    "databases": databases,
+    "identity": s.identity,
+    "front": s.front,
+    "watch": s.watch,
+}
 
 
 def policies(target: Target) -> dict[str, Document]:
@@ -36,33 +45,34 @@ def boundary(target: Target) -> Document:
     place = _place(target)
     own = {"StringEquals": {"aws:ResourceTag/provision:tenant": MACHINE}}
     bucket = f"arn:aws:s3:::{place.account}-{MACHINE}-files"
-    master = place.arn("rds", f"db:{MACHINE}")
+    # Also of databases that restores and drills make. Where `acme-*` is another tenant's, its key is not ours.
+    masters = [place.arn("rds", f"db:{MACHINE}"), place.arn("rds", f"db:{MACHINE}-*")]
     logs = [f"log-group:/provision/{MACHINE}/*"]
     return _document(
         [
-            s.statement("Agent", AGENT, ["*"]),
-            s.statement("Key", ["kms:Decrypt", "kms:GenerateDataKey"], [place.arn("kms", "key/*")], own),
-            s.statement("Bucket", ["s3:ListBucket"], [bucket]),
-            s.statement("Objects", ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], [f"{bucket}/*"]),
-            s.statement(
+            statement("Agent", AGENT, ["*"]),
+            statement("Key", ["kms:Decrypt", "kms:GenerateDataKey"], [place.arn("kms", "key/*")], own),
+            statement("Bucket", ["s3:ListBucket"], [bucket]),
+            statement("Objects", ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], [f"{bucket}/*"]),
+            statement(
                 "Logs",
                 ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
                 [place.arn("logs", name) for name in logs],
             ),
             # RDS's enhanced monitoring writes all databases' figures into this one group.
-            s.statement("Monitoring", MONITORING, [place.arn("logs", "log-group:RDS*")]),
-            s.statement("SeeLogs", ["logs:DescribeLogGroups"], ["*"]),
-            s.statement(
+            statement("Monitoring", MONITORING, [place.arn("logs", "log-group:RDS*")]),
+            statement("SeeLogs", ["logs:DescribeLogGroups"], ["*"]),
+            statement(
                 "Secret",
                 ["secretsmanager:GetSecretValue"],
                 [place.arn("secretsmanager", f"secret:provision/{MACHINE}/*")],
             ),
             # The bootstrap lets the machine read the master's secret for some minutes.
-            s.statement(
+            statement(
                 "Master",
                 ["secretsmanager:GetSecretValue"],
                 [place.arn("secretsmanager", "secret:rds!db-*")],
-                {"ArnLike": {"aws:ResourceTag/aws:rds:primaryDBInstanceArn": master}},
+                {"ArnLike": {"aws:ResourceTag/aws:rds:primaryDBInstanceArn": masters}},
             ),
         ]
     )
@@ -92,36 +102,36 @@ def caller(target: Target) -> Document:
     """What those who run provision need themselves: to become the deployer, and the state with its key."""
     place = _place(target)
     role = target.role or place.arn("iam", "role/provision-deployer", region="")
-    found = [s.statement("Become", ["sts:AssumeRole", "sts:TagSession"], [role])]
+    found = [statement("Become", ["sts:AssumeRole", "sts:TagSession"], [role])]
     state = target.state or ""
     if state.startswith("s3://"):
         bucket = state.removeprefix("s3://").split("?")[0].rstrip("/")
         name, _, prefix = bucket.partition("/")
         objects = f"arn:aws:s3:::{name}/{prefix + '/' if prefix else ''}*"
         see = ["s3:GetBucketLocation", "s3:GetBucketPublicAccessBlock", "s3:GetBucketVersioning", "s3:ListBucket"]
-        found.append(s.statement("SeeState", see, [f"arn:aws:s3:::{name}"]))
-        found.append(s.statement("State", ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], [objects]))
+        found.append(statement("SeeState", see, [f"arn:aws:s3:::{name}"]))
+        found.append(statement("State", ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], [objects]))
     if (target.secrets or "").startswith("awskms://"):
         # An alias names its key in no policy; the condition holds the permission to that one.
         key = (target.secrets or "").removeprefix("awskms://").split("?")[0].lstrip("/")
         use = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey"]
         if key.startswith("alias/"):
             by_alias = {"ForAnyValue:StringEquals": {"kms:ResourceAliases": key}}
-            found.append(s.statement("StateKey", use, [place.arn("kms", "key/*")], by_alias))
+            found.append(statement("StateKey", use, [place.arn("kms", "key/*")], by_alias))
         else:
             found.append(
-                s.statement("StateKey", use, [key if key.startswith("arn:") else place.arn("kms", f"key/{key}")])
+                statement("StateKey", use, [key if key.startswith("arn:") else place.arn("kms", f"key/{key}")])
             )
     return _document(found)
 
 
-def _document(found: list[s.Statement]) -> Document:
+def _document(found: list[Statement]) -> Document:
     return {"Version": "2012-10-17", "Statement": found}
 
 
-def _place(target: Target) -> s.Place:
+def _place(target: Target) -> Place:
     if target.cloud is not CloudKind.AWS or target.account is None:
         raise UsageError(
             f"target {target.name} is not on AWS: it has no deployer's role", hint="choose one on AWS with --target"
         )
-    return s.Place(target.account, target.regions, target.domain)
+    return Place(target.account, target.regions, target.domain)

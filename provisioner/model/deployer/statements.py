@@ -5,10 +5,6 @@ Three ways keep a session inside its tenant: the tag that a resource is made wit
 bears (`aws:ResourceTag`), and its name. Which of them a service knows is in AWS's Service Authorization Reference.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
-
 from provisioner.model.deployer.actions import (
     ALARMS,
     BALANCERS,
@@ -17,39 +13,20 @@ from provisioner.model.deployer.actions import (
     KEYS,
     LOGS,
     PROFILES,
-    RDS,
     READ_BALANCERS,
     READ_EC2,
     ROLES,
     SECRETS,
     TOPICS,
 )
+from provisioner.model.deployer.place import BORN, OWN, TENANT, Place, Statement, statement
 
-TENANT = "${aws:PrincipalTag/tenant}"
-BORN = {"StringEquals": {"aws:RequestTag/provision:tenant": TENANT}}
-OWN = {"StringEquals": {"aws:ResourceTag/provision:tenant": TENANT}}
 BOUNDARY = "provision-boundary"
 _ATTACHED = [
     "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore",
     "arn:aws:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole",
 ]
 _USERS = ["ec2.amazonaws.com", "monitoring.rds.amazonaws.com", "vpc-flow-logs.amazonaws.com"]
-
-Statement = dict[str, Any]
-Condition = Mapping[str, Mapping[str, Any]]
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the deployer works: the account, its regions, and the DNS zone below which tenants answer."""
-
-    account: str
-    regions: tuple[str, ...]
-    domain: str
-
-    def arn(self, service: str, resource: str, *, region: str = "*") -> str:
-        """An ARN of this account; `region` "" for global services."""
-        return f"arn:aws:{service}:{region}:{self.account}:{resource}"
 
 
 def network(place: Place) -> list[Statement]:
@@ -130,20 +107,13 @@ def network(place: Place) -> list[Statement]:
 
 
 def data(place: Place) -> list[Statement]:
-    """The database, its log groups, the bucket, the key and the secrets."""
-    database = [
-        place.arn("rds", f"db:{TENANT}"),
-        place.arn("rds", f"pg:{TENANT}-*"),
-        place.arn("rds", f"subgrp:{TENANT}"),
-    ]
+    """The bucket, the key, the secrets, and the log groups."""
     bucket = f"arn:aws:s3:::{place.account}-{TENANT}-files"
     secrets = [place.arn("secretsmanager", f"secret:provision/{TENANT}/*")]
     logs = [f"log-group:/provision/{TENANT}/*", f"log-group:/aws/rds/instance/{TENANT}/*"]
+    # Of databases that restores make. Another tenant's may begin with the same letters: there the tag decides.
+    more = [place.arn("logs", f"log-group:/aws/rds/instance/{TENANT}-*")]
     return [
-        statement("Databases", RDS, database),
-        statement("MakeDatabases", ["rds:CreateDBInstance"], [place.arn("rds", "og:default:*")]),
-        statement("SeeDatabases", ["rds:DescribeDBInstances", "rds:DescribeDBParameterGroups"], ["*"]),
-        statement("SeeMoreDatabases", ["rds:DescribeDBSubnetGroups", "rds:DescribeDBEngineVersions"], ["*"]),
         # RDS makes the master's secret in our name, and calls it rds!db-ID.
         statement(
             "MasterSecrets",
@@ -153,7 +123,8 @@ def data(place: Place) -> list[Statement]:
         statement("Secrets", SECRETS, secrets),
         statement("SeeSecrets", ["secretsmanager:GetRandomPassword", "secretsmanager:ListSecrets"], ["*"]),
         statement("Bucket", BUCKET, [bucket]),
-        statement("Objects", ["s3:DeleteObject", "s3:DeleteObjectVersion"], [f"{bucket}/*"]),
+        # What a customer takes along is fetched, and an export is taken away again.
+        statement("Objects", ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObject"], [f"{bucket}/*"]),
         statement("SeeBuckets", ["s3:ListAllMyBuckets"], ["*"]),
         statement("MakeKeys", ["kms:CreateKey", "kms:TagResource"], ["*"], BORN),
         statement("Keys", KEYS, [place.arn("kms", "key/*")], OWN),
@@ -168,6 +139,9 @@ def data(place: Place) -> list[Statement]:
         ),
         statement("SeeKeys", ["kms:ListKeys", "kms:ListAliases"], ["*"]),
         statement("LogGroups", LOGS, [place.arn("logs", name) for name in logs]),
+        statement("MoreLogGroups", LOGS, more, OWN),
+        statement("MakeMoreLogGroups", ["logs:CreateLogGroup", "logs:TagResource"], more, BORN),
+        statement("LookAtLogGroups", ["logs:ListTagsForResource"], more),
         statement("SeeLogGroups", ["logs:DescribeLogGroups"], ["*"]),
     ]
 
@@ -200,7 +174,10 @@ def identity(place: Place) -> list[Statement]:
             [place.arn("iam", "role/aws-service-role/*", region="")],
             {"StringEquals": {"iam:AWSServiceName": linked}},
         ),
-        statement("SeePolicies", ["iam:ListPolicies"], ["*"]),
+        statement("SeeRolesAndPolicies", ["iam:ListPolicies", "iam:ListRoles"], ["*"]),
+        statement(
+            "LookAtPolicies", ["iam:ListPolicyTags"], [place.arn("iam", f"policy/provision-{TENANT}-*", region="")]
+        ),
         statement("SeeItself", ["iam:SimulatePrincipalPolicy", "iam:GetRole"], [place.arn("iam", "role/*", region="")]),
     ]
 
@@ -249,13 +226,3 @@ def watch(place: Place) -> list[Statement]:
         statement("SeeCommands", ["ssm:DescribeInstanceInformation", "ssm:GetCommandInvocation"], ["*"]),
         statement("SeeLimits", ["servicequotas:GetAWSDefaultServiceQuota", "servicequotas:GetServiceQuota"], ["*"]),
     ]
-
-
-def statement(
-    sid: str, actions: Sequence[str], resources: Sequence[str], condition: Condition | None = None
-) -> Statement:
-    """One permission."""
-    made: Statement = {"Sid": sid, "Effect": "Allow", "Action": sorted(actions), "Resource": list(resources)}
-    if condition:
-        made["Condition"] = {k: dict(v) for k, v in condition.items()}
-    return made

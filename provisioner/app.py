@@ -94,13 +94,11 @@ class App:
     def operations(self) -> Operations:
         from provisioner.durable.operations import DurableOperations
         from provisioner.ledger.holder import current_holder
-        from provisioner.ops.converge import Converge
-        from provisioner.ops.offboard import Offboard
+        from provisioner.ops.definitions import definitions
 
-        definitions = {**Converge(self).definitions(), **Offboard(self).definitions()}
         home = self.settings.folder()
         database = f"sqlite:///{home / 'durable.db'}"
-        return DurableOperations(database, definitions, self.ledger, self.clock, home, current_holder())
+        return DurableOperations(database, definitions(self), self.ledger, self.clock, home, current_holder())
 
     @cached_property
     def _cli(self) -> "Cli":

@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 
 from provisioner import __version__
-from provisioner.cli import deployer, doctor, operations, registry, sandbox, setup, tenants
+from provisioner.cli import (
+    backup,
+    deployer,
+    doctor,
+    drill,
+    life,
+    operations,
+    registry,
+    sandbox,
+    setup,
+    tenants,
+    worker,
+)
 from provisioner.cli.framework import EngineOption, OutputOption, RegistryOption, Shared, TargetOption, YesOption
 
 app = typer.Typer(
@@ -42,6 +54,10 @@ def root(
 
 
 tenants.register(app)
+life.register(app)
+backup.register(app)
+drill.register(app)
+worker.register(app)
 operations.register(app)
 registry.register(app)
 sandbox.register(app)

@@ -1,12 +1,21 @@
 """Typed results of commands. Each is printed as it is in JSON and YAML, and by `render` as a table."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from provisioner.model.errors import ExitCode
+from provisioner.model.errors import ExitCode, ProvisionError
 from provisioner.model.ledger import Operation
 from provisioner.ops.plan import ACTIONABLE, Intention
 from provisioner.ops.views import TenantView
+
+
+def exit_code(errors: Iterable[ProvisionError | None]) -> ExitCode:
+    """The one code that all failures share, or 1; 0 where there is none."""
+    codes = {e.exit_code for e in errors if e is not None}
+    if not codes:
+        return ExitCode.DONE
+    return codes.pop() if len(codes) == 1 else ExitCode.FAILED
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +48,9 @@ class Intentions:
     @property
     def exit_code(self) -> ExitCode:
         """The one code that all failures share, or 1; 7 for pending changes where that was asked for."""
-        codes = {i.error.exit_code for i in self.intentions if i.error is not None}
-        if codes:
-            return codes.pop() if len(codes) == 1 else ExitCode.FAILED
+        failed = exit_code(i.error for i in self.intentions)
+        if failed:
+            return failed
         pending = any(i.verdict in ACTIONABLE for i in self.intentions)
         return ExitCode.CHANGES_PENDING if self.detailed and pending else ExitCode.DONE
 

@@ -10,9 +10,8 @@ from provisioner.cli.ask import confirm
 from provisioner.cli.framework import Session
 from provisioner.cli.progress import progress
 from provisioner.cli.results import Intentions, Made
-from provisioner.model.json import JsonDict
 from provisioner.ops import apply as applying
-from provisioner.ops import new_tenant, offboard
+from provisioner.ops import new_tenant
 from provisioner.ops.plan import ACTIONABLE, Intention
 from provisioner.ops.requests import NewTenantRequest
 from provisioner.settings import private
@@ -42,7 +41,9 @@ def make(session: Session, checked: NewTenant, *, detach: bool) -> Made:
     proposal, house = checked.proposal, session.app
     if detach:
         target = str(proposal.payload["target"]["name"])  # type: ignore[index,call-overload]
-        house.ledger.begin_operation(proposal.operation_id, "new-tenant", proposal.tenant, target, proposal.payload)
+        house.ledger.begin_operation(
+            proposal.operation_id, "new-tenant", proposal.tenant, target, proposal.payload, queued=True
+        )
         return detached(session, proposal.tenant, proposal.operation_id)
     with progress() as sink:
         result = new_tenant.carry_out(house, proposal, sink)
@@ -64,13 +65,6 @@ def apply_all(session: Session, intentions: Sequence[Intention], *, parallel: in
         confirm(f"Apply {len(todo)} tenant(s)?", yes=session.yes)
     with progress() as sink:
         return Intentions(applying.apply(session.app, intentions, sink, parallel=parallel))
-
-
-def retire(session: Session, tenant_id: str, operation_id: str, payload: JsonDict) -> Made:
-    """Carry an offboarding out."""
-    with progress() as sink:
-        offboard.carry_out(session.app, tenant_id, operation_id, payload, sink)
-    return Made(tenant_id, "retired", operation=operation_id)
 
 
 def detached(session: Session, tenant: str, operation_id: str) -> Made:

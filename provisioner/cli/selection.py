@@ -30,7 +30,7 @@ class Chosen:
 def chosen(session: Session, selection: Selection, ids: Sequence[str] | None) -> Chosen:
     """The tenants that the words select; with `--target` those that live there. Raises UsageError where no word selects
     anything (all must be said) or a named one lives elsewhere, AuthenticationError where the target can't be used."""
-    words = _selector(selection, ids or ())
+    words = selector(selection, ids or ())
     if not words.narrows and not words.all:
         raise UsageError("no tenant was selected", hint="name tenants, or use --ring, --tier, --label ... or --all")
     registry = session.app.registry().load()
@@ -50,7 +50,7 @@ def chosen(session: Session, selection: Selection, ids: Sequence[str] | None) ->
 
 def listed(session: Session, selection: Selection, *, wide: bool = False, probe: bool = False) -> TenantList:
     """Views of the selected tenants; without words of all, and of those that only the ledger knows."""
-    words = _selector(selection)
+    words = selector(selection)
     house = session.app
     registry = house.registry().load()
     everyone = registry.tenants()
@@ -62,7 +62,8 @@ def listed(session: Session, selection: Selection, *, wide: bool = False, probe:
     return TenantList(rows if words.narrows else rows + views.orphans(house, registry), wide=wide)
 
 
-def _selector(selection: Selection, ids: Sequence[str] = ()) -> Selector:
+def selector(selection: Selection, ids: Sequence[str] = ()) -> Selector:
+    """The words as a selector."""
     return Selector(
         tenants=(*ids, *(selection.tenant or ())),
         rings=tuple(selection.ring or ()),

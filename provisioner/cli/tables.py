@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import singledispatch
 from typing import TYPE_CHECKING, Any
 
-from provisioner.cli.results import Intentions, Made, OperationList, Table, TenantList
+from provisioner.cli.results import Intentions, OperationList, Table, TenantList
 from provisioner.cli.sandbox_view import SandboxStatus
 from provisioner.model.change import Plan, StepOp
 from provisioner.model.ledger import Operation
@@ -43,9 +43,11 @@ def grid(console: "Console", columns: Sequence[str], rows: Sequence[Sequence[Any
 
 
 @singledispatch
-def show(result: Any, console: "Console") -> None:  # noqa: ARG001 - the registered ones use it
-    """Print one kind of result for a person."""
-    raise TypeError(f"no table for {type(result).__name__}")
+def show(result: Any, console: "Console") -> None:
+    """Print one kind of result for a person: where nothing else is said, a line for each of its fields."""
+    if not dataclasses.is_dataclass(result):
+        raise TypeError(f"no table for {type(result).__name__}")
+    _pairs(console, [(f.name, _cell(getattr(result, f.name))) for f in dataclasses.fields(result)])
 
 
 @show.register(TenantList)
@@ -84,12 +86,6 @@ def _(result: TenantView, console: "Console") -> None:
         ("operation", f"{result.open_operation} is unfinished" if result.open_operation else None),
         ("lease", f"held by {result.holder}" if result.holder else None),
     ]
-    _pairs(console, pairs)
-
-
-@show.register(Made)
-def _(result: Made, console: "Console") -> None:
-    pairs = [(f.name, getattr(result, f.name)) for f in dataclasses.fields(result)]
     _pairs(console, pairs)
 
 
@@ -188,5 +184,5 @@ def _cell(value: Any) -> Any:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     if isinstance(value, dict):
-        return ", ".join(f"{k} {v}" for k, v in value.items())
+        return ", ".join(f"{k} {'unknown' if v is None else v}" for k, v in value.items())
     return value

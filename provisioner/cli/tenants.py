@@ -4,9 +4,7 @@ from typing import Annotated
 
 import typer
 
-from provisioner.cli.ask import type_again
 from provisioner.cli.framework import Selection, Session, command
-from provisioner.model.errors import UsageError
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="[TENANT]...", help="Ids of tenants.", show_default=False)]
 ParallelOption = Annotated[int, typer.Option("--parallel", min=1, max=64, help="Tenants at once.")]
@@ -21,7 +19,6 @@ def register(app: typer.Typer) -> None:
     command(app, "list", selecting=True)(list_)
     command(app, "show")(show)
     command(app, "status", selecting=True)(status)
-    command(app, "offboard")(offboard)
 
 
 def new_tenant(
@@ -118,23 +115,3 @@ def status(
     from provisioner.cli.selection import listed
 
     return listed(session, selection, wide=True, probe=probe)
-
-
-def offboard(
-    session: Session,
-    tenant_id: Annotated[str, typer.Argument(metavar="ID", help="Id of the tenant.")],
-    discard_data: Annotated[bool, typer.Option("--discard-data", help="Destroy its data for good.")] = False,
-    again: Annotated[str | None, typer.Option("--confirm", metavar="ID", help="The id again, for scripts.")] = None,
-) -> object:
-    """Destroy a tenant's instance and take it out of the registry. There are no recovery points yet: data is lost."""
-    from provisioner.cli.running import retire
-    from provisioner.ops.offboard import propose
-
-    operation_id, payload = propose(session.app, tenant_id)
-    if not discard_data:
-        raise UsageError(
-            f"offboarding {tenant_id} destroys its database and files, and there are no recovery points yet",
-            hint=f"provision offboard {tenant_id} --discard-data",
-        )
-    type_again(f"the tenant's id ({tenant_id})", tenant_id, again)
-    return retire(session, tenant_id, operation_id, payload)

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from provisioner.cloud.session import Clients, translated
-from provisioner.model.errors import ProvisionError
 
 _ASSUMED = re.compile(r"^arn:(?P<partition>[^:]+):sts::(?P<account>\d+):assumed-role/(?P<role>[^/]+)/")
 _AT_ONCE = 100
@@ -46,13 +45,13 @@ def clock_skew(clients: Clients) -> timedelta:
     return theirs - (before + (after - before) / 2)
 
 
-def key_state(clients: Clients, key: str) -> str:
-    """Of a KMS key. Raises ProvisionError unless it is enabled."""
+def key_state(clients: Clients, key: str) -> str | None:
+    """Of a KMS key; None where it is gone."""
     with translated("kms DescribeKey"):
-        state = str(clients["kms"].describe_key(KeyId=key)["KeyMetadata"]["KeyState"])
-    if state != "Enabled":
-        raise ProvisionError(f"the key {key} is {state}", hint=f"aws kms enable-key --key-id {key}")
-    return state
+        try:
+            return str(clients["kms"].describe_key(KeyId=key)["KeyMetadata"]["KeyState"])
+        except clients["kms"].exceptions.NotFoundException:
+            return None
 
 
 def _principal(clients: Clients, caller: str) -> str:

@@ -19,13 +19,16 @@ _JOURNALLED_ERROR = 500
 class OperationRecords(LeaseRecords):
     """What was asked for, how far it came, and how it ended."""
 
-    def begin_operation(self, operation_id: str, kind: str, tenant: str, target: str, payload: JsonDict) -> Operation:
-        """Record an intent. The same id again returns what is there."""
+    def begin_operation(
+        self, operation_id: str, kind: str, tenant: str, target: str, payload: JsonDict, *, queued: bool = False
+    ) -> Operation:
+        """Record an intent. The same id again returns what is there. `queued`: another process shall begin it."""
         refuse_secrets(payload, "payload")
         with self._database.write() as connection:
             if _find(connection, operation_id) is None:
                 row = {"id": operation_id, "kind": kind, "tenant": tenant, "target": target, "payload": payload}
-                values = {**row, "status": OperationStatus.RUNNING, "started_at": self._now()}
+                status = OperationStatus.QUEUED if queued else OperationStatus.RUNNING
+                values = {**row, "status": status, "started_at": self._now()}
                 connection.execute(sa.insert(operations).values(**values))
                 detail: JsonDict = {"kind": kind, "target": target}
                 self._append(connection, "operation-begun", detail, tenant=tenant, operation_id=operation_id)
@@ -39,7 +42,12 @@ class OperationRecords(LeaseRecords):
             return None if row is None else _with_steps(connection, row)
 
     def operations(
-        self, *, tenant: str | None = None, statuses: Sequence[OperationStatus] = (), limit: int = 50
+        self,
+        *,
+        tenant: str | None = None,
+        statuses: Sequence[OperationStatus] = (),
+        kinds: Sequence[str] = (),
+        limit: int = 50,
     ) -> list[Operation]:
         """Newest first, without their steps."""
         query = sa.select(operations).order_by(operations.c.started_at.desc(), operations.c.id.desc()).limit(limit)
@@ -47,6 +55,8 @@ class OperationRecords(LeaseRecords):
             query = query.where(operations.c.tenant == tenant)
         if statuses:
             query = query.where(operations.c.status.in_(statuses))
+        if kinds:
+            query = query.where(operations.c.kind.in_(kinds))
         with self._database.read() as connection:
             return [_operation(row) for row in connection.execute(query).mappings()]
 

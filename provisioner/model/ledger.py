@@ -9,8 +9,10 @@ from provisioner.model.lifecycle import Lifecycle
 
 
 class OperationStatus(StrEnum):
-    """Where an operation is. Only `running` and `failed` ones, and interrupted ones, can be resumed."""
+    """Where an operation is. A queued one was handed over and waits for its process or a worker; only queued, running,
+    failed and interrupted ones can be resumed."""
 
+    QUEUED = "queued"
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     FAILED = "failed"

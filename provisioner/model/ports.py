@@ -94,14 +94,21 @@ class Engine(Protocol):
 class Ledger(Protocol):
     """What happened and what holds. Safe from many threads and processes. Every write is one transaction."""
 
-    def begin_operation(self, operation_id: str, kind: str, tenant: str, target: str, payload: JsonDict) -> Operation:
-        """Record an intent. The same id again returns what is there."""
+    def begin_operation(
+        self, operation_id: str, kind: str, tenant: str, target: str, payload: JsonDict, *, queued: bool = False
+    ) -> Operation:
+        """Record an intent. The same id again returns what is there. `queued`: another process shall begin it."""
 
     def operation(self, operation_id: str) -> Operation | None:
         """One operation with its steps. An unambiguous prefix of the id, 6 characters or more, is enough."""
 
     def operations(
-        self, *, tenant: str | None = None, statuses: Sequence[OperationStatus] = (), limit: int = 50
+        self,
+        *,
+        tenant: str | None = None,
+        statuses: Sequence[OperationStatus] = (),
+        kinds: Sequence[str] = (),
+        limit: int = 50,
     ) -> list[Operation]:
         """Newest first, without their steps."""
 
@@ -272,9 +279,9 @@ class Cloud(Protocol):
     def empty_bucket(self, bucket: str) -> None:
         """Delete all objects and versions; a bucket that is gone is success."""
 
-    def leftovers(self, tenant: str) -> list[str]:
+    def leftovers(self, tenant: str, *, stack: str | None = None) -> list[str]:
         """Ids or ARNs of what is still tagged or named for the tenant: snapshots and names in the DNS too; keys and
-        secrets that wait for their deletion not."""
+        secrets that wait for their deletion not. With `stack` (PROJECT/NAME) only what bears that stack's tag."""
 
     def find(
         self, type_: str, inputs: Mapping[str, Json], tags: Mapping[str, str], known: Collection[str]
@@ -296,8 +303,8 @@ class Cloud(Protocol):
         """Which of these IAM actions the caller may not do, by IAM's own simulation. Raises ProvisionError where it
         can't be told (the caller may not simulate)."""
 
-    def key_state(self, key: str) -> str:
-        """The state of a KMS key (id, ARN or alias/NAME): "Enabled". Raises ProvisionError for any other."""
+    def key_state(self, key: str) -> str | None:
+        """The state of a KMS key (id, ARN or alias/NAME), as "Enabled" or "PendingDeletion"; None where it is gone."""
 
     def clock_skew(self) -> timedelta:
         """The cloud's clock minus ours. AWS refuses requests that are off by more than 5 minutes."""

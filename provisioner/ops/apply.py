@@ -1,33 +1,20 @@
 """`provision apply`: carry out what `plan` found, for one tenant or a thousand. One that fails stops no other."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from provisioner.model.errors import ProvisionError
 from provisioner.model.ports import Progress
 from provisioner.ops.desired import confirm_caller
 from provisioner.ops.house import House
+from provisioner.ops.many import each
 from provisioner.ops.operations import new_id, resume
 from provisioner.ops.plan import ACTIONABLE, Intention
 
 
 def apply(house: House, intentions: Sequence[Intention], progress: Progress, *, parallel: int = 8) -> list[Intention]:
-    """Carry all of them out, `parallel` at once; the answers are in the given order.
-
-    ^C stops every running operation at its next safe place; each stays resumable.
-    """
-    pool = ThreadPoolExecutor(max_workers=max(1, min(parallel, len(intentions))))
-    futures = [pool.submit(_one, house, i, progress) for i in intentions]
-    try:
-        return [f.result() for f in futures]
-    except BaseException:
-        for future in futures:
-            future.cancel()
-        house.operations.close()
-        raise
-    finally:
-        pool.shutdown()
+    """Carry all of them out, `parallel` at once; the answers are in the given order."""
+    return each(house, intentions, lambda intention: _one(house, intention, progress), at_once=parallel)
 
 
 def _one(house: House, intention: Intention, progress: Progress) -> Intention:

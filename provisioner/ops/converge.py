@@ -1,20 +1,22 @@
 """The operation that makes a tenant what it should be. `new-tenant` and `apply` are the same steps: each looks first
 at what is there, so that running again after a kill at any point ends in the same place."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from provisioner.model import firewall
-from provisioner.model.change import Event, EventKind, StepOp
+from provisioner.model.change import StepOp
 from provisioner.model.cloud import Health
-from provisioner.model.errors import ProvisionError, TimedOutError
-from provisioner.model.json import JsonDict
+from provisioner.model.errors import TimedOutError
+from provisioner.model.json import Json, JsonDict
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import OperationDefinition, OperationStepDefinition, RunOptions, StepContext
 from provisioner.model.stack import StackArgs, StackOutputs
 from provisioner.model.tenant import Target, Waiver
 from provisioner.ops.desired import thaw_args, thaw_registry, thaw_target
 from provisioner.ops.house import House
+from provisioner.ops.machine import command, master_allowed
 from provisioner.ops.scripts import bootstrap_script, migrate_script
 from provisioner.ops.waivers import thaw_waivers
 
@@ -22,7 +24,6 @@ STACK_DEADLINE = 45 * 60.0
 BOOTSTRAP_DEADLINE = 600.0
 MIGRATION_DEADLINE = 3600.0
 HEALTH_DEADLINE = 300.0
-_MASTER_MINUTES = 15
 
 
 class Converge:
@@ -86,7 +87,7 @@ class Converge:
             refresh=True, progress=ctx.progress, cancel=ctx.cancel, deadline=STACK_DEADLINE, guard=ctx.guard
         )
         result = self._house.engine(target).up(self._house.stack(args), options)
-        outputs = StackOutputs(**{k: result.outputs[k] for k in StackOutputs.__dataclass_fields__})  # type: ignore[arg-type]
+        outputs = stack_outputs(result.outputs)
         gone = (StepOp.DELETE, StepOp.DELETE_REPLACED)
         return {
             "outputs": asdict(outputs),
@@ -100,32 +101,32 @@ class Converge:
         The two secrets' ARNs say which database and which product password were set up: new ones mean a new set-up.
         """
         args, target = self._of(ctx)
-        outputs = _outputs(ctx)
+        outputs = outputs_of(ctx)
         done: JsonDict = {"master": outputs.master_secret_arn, "product": outputs.product_secret_arn}
         known = self._house.ledger.fact(ctx.tenant, "bootstrap")
         if known is not None and known.value == done:
             return {"skipped": "the database has its role already"}
         cloud = self._house.cloud(target, args.region)
         cloud.ensure_password(outputs.product_secret_arn, outputs.database_user)
-        cloud.allow_secret(outputs.role_name, outputs.master_secret_arn, _MASTER_MINUTES)
-        try:
-            self._command(ctx, outputs.machine_id, bootstrap_script(outputs), "bootstrap", BOOTSTRAP_DEADLINE)
-        finally:
-            cloud.forbid_secret(outputs.role_name)
+        with master_allowed(cloud, outputs.role_name, outputs.master_secret_arn):
+            command(ctx, cloud, outputs.machine_id, bootstrap_script(outputs), "bootstrap", BOOTSTRAP_DEADLINE)
         self._house.ledger.observe(ctx.tenant, "bootstrap", done)
         return {"role": outputs.database_user}
 
     def migrate(self, ctx: StepContext) -> JsonDict:
         """The release's own migration, on the machine. Idempotent by the product's contract."""
-        args, _ = self._of(ctx)
-        self._command(ctx, _outputs(ctx).machine_id, migrate_script(), "migrate", MIGRATION_DEADLINE)
+        args, target = self._of(ctx)
+        cloud = self._house.cloud(target, args.region)
+        command(ctx, cloud, outputs_of(ctx).machine_id, migrate_script(), "migrate", MIGRATION_DEADLINE)
         return {"schema_version": args.schema_version}
 
     def health(self, ctx: StepContext) -> JsonDict:
         """Wait until the product answers with the right tenant, release and schema."""
-        args, _ = self._of(ctx)
-        url = _outputs(ctx).url
-        clock = self._house.clock
+        return self.healthy(ctx, outputs_of(ctx).url)
+
+    def healthy(self, ctx: StepContext, url: str) -> JsonDict:
+        """The same for the product at a URL."""
+        args, clock = thaw_args(ctx.payload), self._house.clock
         deadline = clock.monotonic() + HEALTH_DEADLINE
         pause, seen = 0.05, Health("unreachable")
         while clock.monotonic() < deadline and not ctx.cancel.is_set():
@@ -142,7 +143,7 @@ class Converge:
     def finish(self, ctx: StepContext) -> JsonDict:
         """Record what is, and set the tenant active."""
         args, _ = self._of(ctx)
-        ledger, outputs, stack = self._house.ledger, _outputs(ctx), ctx.results["stack"]
+        ledger, outputs, stack = self._house.ledger, outputs_of(ctx), ctx.results["stack"]
         facts: dict[str, JsonDict] = {
             "url": {"url": outputs.url},
             "machine": {"id": outputs.machine_id},
@@ -176,19 +177,6 @@ class Converge:
         self._house.ready(target)
         return thaw_args(ctx.payload), target
 
-    def _command(self, ctx: StepContext, machine: str, script: str, what: str, timeout: float) -> None:
-        args, target = self._of(ctx)
-        cloud = self._house.cloud(target, args.region)
-        ctx.progress(Event(EventKind.MESSAGE, ctx.tenant, what, message=f"{what} runs on {machine}"))
-        result = cloud.run_command(machine, script, comment=f"provision {what} {ctx.tenant}", timeout=timeout)
-        if result.status == "TimedOut":
-            raise TimedOutError(f"{what} on {machine} did not end within {timeout:.0f} s", hint=_resume(ctx))
-        if result.exit_code != 0 or result.status != "Success":
-            raise ProvisionError(
-                f"{what} on {machine} ended with {result.status}, exit code {result.exit_code}: {_tail(result.stderr)}",
-                hint=_resume(ctx),
-            )
-
 
 def mismatch(health: Health, args: Any) -> str | None:
     """Why this answer isn't the one that the tenant should give; None when it is."""
@@ -201,13 +189,11 @@ def mismatch(health: Health, args: Any) -> str | None:
     return None
 
 
-def _outputs(ctx: StepContext) -> StackOutputs:
+def stack_outputs(outputs: Mapping[str, Json]) -> StackOutputs:
+    """The program's exports, as the house knows them."""
+    return StackOutputs(**{k: outputs[k] for k in StackOutputs.__dataclass_fields__})  # type: ignore[arg-type]
+
+
+def outputs_of(ctx: StepContext) -> StackOutputs:
+    """What the operation's step `stack` brought up."""
     return StackOutputs(**ctx.results["stack"]["outputs"])  # type: ignore[arg-type]
-
-
-def _resume(ctx: StepContext) -> str:
-    return f"provision operations show {ctx.operation_id}; then provision operations resume {ctx.operation_id}"
-
-
-def _tail(text: str, lines: int = 5) -> str:
-    return " | ".join(line for line in text.strip().splitlines()[-lines:]) or "no output on stderr"

@@ -39,7 +39,16 @@ def stack_args(house: House, registry: RegistryView, tenant: Tenant, release: st
         image_id=house.image(tenant.target, version, tenant.region),
         domain=tenant.target.domain,
         role=tenant.target.role,
+        databases=known_databases(house, tenant.id),
     )
+
+
+def known_databases(house: House, tenant_id: str) -> tuple[DatabaseArgs, ...]:
+    """The databases that a tenant has: one, until a restore made another."""
+    record = next((r for r in house.records() if r.id == tenant_id), None)
+    fact = record.facts.get("databases") if record else None
+    known: Any = fact.value["databases"] if fact else [{}]
+    return tuple(DatabaseArgs(**d) for d in known)
 
 
 def _zones(house: House, tenant: Tenant) -> tuple[str, str]:

@@ -111,7 +111,14 @@ def _key(house: House, target: Target) -> str:
     name = (target.secrets or "").removeprefix("awskms://")
     key, _, query = name.partition("?")
     region = dict(p.partition("=")[::2] for p in query.split("&")).get("region") or target.regions[0]
-    return f"{key.lstrip('/')}: {house.cloud(target, region).key_state(key.lstrip('/'))}"
+    key = key.lstrip("/")
+    state = house.cloud(target, region).key_state(key)
+    if state != "Enabled":
+        enable = f"aws kms enable-key --key-id {key}"
+        if state == "PendingDeletion":
+            enable = f"aws kms cancel-key-deletion --key-id {key}, then {enable}"
+        raise ProvisionError(f"the key {key} is {state or 'gone'}", hint=enable if state else None)
+    return f"{key}: {state}"
 
 
 def _skew(house: House, target: Target) -> Finding:

@@ -1,49 +1,147 @@
-"""`provision offboard`: protections off, destroy, sweep, forget. Until recovery points exist it discards the data."""
+"""`provision offboard`: a goodbye in two operations.
 
+`offboard` proves that a last recovery point can be restored, hands the customer its data, and stops the compute. The
+tenant then rests for its grace period, in which `resume` brings it back. `retire` destroys it, looks for anything that
+is left, and writes the certificate. Nothing with data is destroyed unless the last recovery point was proven.
+"""
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 from provisioner.model.change import Event, EventKind
-from provisioner.model.errors import EngineError, ProvisionError, UsageError
+from provisioner.model.errors import RefusedError, UsageError
 from provisioner.model.json import JsonDict
-from provisioner.model.ledger import Operation
+from provisioner.model.ledger import Operation, StepStatus, TenantRecord
 from provisioner.model.lifecycle import Lifecycle
-from provisioner.model.ports import OperationDefinition, OperationStepDefinition, Progress, RunOptions, StepContext
-from provisioner.ops.desired import (
-    confirm_caller,
-    freeze,
-    stack_args,
-    thaw_args,
-    thaw_registry,
-    thaw_target,
-    unprotected,
-)
-from provisioner.ops.house import House
+from provisioner.model.ports import OperationDefinition, OperationStepDefinition, Progress, StepContext
+from provisioner.model.recovery import PointKind, Verdict
+from provisioner.model.tenant import Tenant
+from provisioner.ops.desired import confirm_caller, freeze, stack_args
+from provisioner.ops.drill import conclude
+from provisioner.ops.export import Export, refuse_folder
+from provisioner.ops.house import House, RegistryView
 from provisioner.ops.operations import new_id, unfinished
+from provisioner.ops.points import Points, wanted
+from provisioner.ops.quarantine import Quarantine, proof_part, quarantine_args
+from provisioner.ops.rest import Rest
 
-DEADLINE = 60 * 60.0
+
+@dataclass(frozen=True, slots=True)
+class Goodbye:
+    """What comes next for a tenant that leaves. `kind`: offboard or retire; `due`: the day on which it may be retired;
+    `resumed`: it goes on."""
+
+    tenant: str
+    kind: str
+    operation_id: str
+    payload: JsonDict
+    due: date | None = None
+    resumed: bool = False
 
 
-def propose(house: House, tenant_id: str) -> tuple[str, JsonDict]:
-    """The operation's id and input; an offboarding under way is found again. Raises UsageError for an unknown id."""
-    waiting = unfinished(house, tenant_id)
-    if waiting is not None and waiting.kind == "offboard":
-        return waiting.id, waiting.payload
+def propose(house: House, tenant_id: str, *, folder: Path, now: bool = False) -> Goodbye:
+    """The next operation. `now`: the grace period is left out. Raises UsageError for an unknown or retired tenant, and
+    for one whose day hasn't come."""
+    waiting = unfinished(house, tenant_id, "offboard", "retire")
+    if waiting is not None and not _unproven(house, waiting):
+        return Goodbye(tenant_id, waiting.kind, waiting.id, waiting.payload, resumed=True)
     record = house.ledger.tenant(tenant_id)
     if record is not None and record.lifecycle is Lifecycle.RETIRED:
-        raise UsageError(f"tenant {tenant_id} is retired already", hint="provision list")
+        raise UsageError(f"tenant {tenant_id} is retired already", hint=f"provision certificate {tenant_id}")
+    due = due_day(record)
+    if due is not None:
+        if not now and due > house.clock.now().date():
+            raise UsageError(
+                f"tenant {tenant_id} is suspended, and will be retired on {due}",
+                hint=f"provision resume {tenant_id} to keep it, or provision offboard {tenant_id} --now",
+            )
+        return Goodbye(tenant_id, "retire", new_id(house.clock), propose_retire(house, tenant_id), due)
+    if record is None or not has_data(record):
+        return Goodbye(tenant_id, "retire", new_id(house.clock), propose_retire(house, tenant_id))
+    return _propose_offboard(house, record, folder, now=now)
+
+
+def _unproven(house: House, waiting: Operation) -> bool:
+    """Whether an offboarding ended because its recovery point wasn't good: only another point can be."""
+    whole = house.ledger.operation(waiting.id)
+    steps = whole.steps if whole else ()
+    return waiting.kind == "offboard" and any(s.name == "proof" and s.status is StepStatus.FAILED for s in steps)
+
+
+def due_day(record: TenantRecord | None) -> date | None:
+    """The day on which a suspended tenant may be retired; None where it isn't being offboarded."""
+    fact = record.facts.get("offboarding") if record else None
+    if fact is None or record is None or record.lifecycle is not Lifecycle.SUSPENDED or not fact.value.get("due"):
+        return None
+    return date.fromisoformat(str(fact.value["due"]))
+
+
+def has_data(record: TenantRecord) -> bool:
+    """Whether the tenant's database was ever set up: before that there is nothing that could be lost."""
+    return "bootstrap" in record.facts
+
+
+def propose_retire(house: House, tenant_id: str) -> JsonDict:
+    """The frozen input of the destruction."""
     registry = house.registry().load()
+    record = house.ledger.tenant(tenant_id)
+    known = record.facts.get("offboarding") if record else None
+    final: Any = known.value if known else {}
+    more = {"final": final.get("point"), "final_until": final.get("keep_until"), "export": final.get("export")}
+    proof: JsonDict = {"evidence": final.get("evidence"), "hash": final.get("hash")}
     if tenant_id in registry.tenant_ids():
         tenant = registry.tenant(tenant_id)
         release = (record.assigned_release if record else None) or tenant.desired_release
         args = stack_args(house, registry, tenant, release)
-        return new_id(house.clock), freeze(house, registry, tenant, args)
-    return new_id(house.clock), _last_payload(house, tenant_id)
+        return freeze(house, registry, tenant, args, proof=proof, **more)
+    return {**_last_payload(house, tenant_id), "proof": proof, **more}
 
 
-def carry_out(house: House, tenant_id: str, operation_id: str, payload: JsonDict, progress: Progress) -> JsonDict:
-    """Destroy the tenant's instance and its data."""
-    confirm_caller(house, payload, progress)
-    return house.operations.run("offboard", operation_id, tenant_id, payload, progress)
+def carry_out(house: House, goodbye: Goodbye, progress: Progress) -> JsonDict:
+    """Do what was proposed."""
+    confirm_caller(house, goodbye.payload, progress)
+    return house.operations.run(goodbye.kind, goodbye.operation_id, goodbye.tenant, goodbye.payload, progress)
+
+
+def _propose_offboard(house: House, record: TenantRecord, folder: Path, *, now: bool) -> Goodbye:
+    """First the last recovery point. Only a tenant that runs can prove and hand over what it has."""
+    if record.lifecycle is not Lifecycle.ACTIVE:
+        hints = {Lifecycle.SUSPENDED: f"provision resume {record.id}"}
+        raise UsageError(
+            f"tenant {record.id} can't be offboarded: it is {record.lifecycle}, and its last recovery point must be "
+            "made while it runs",
+            hint=hints.get(record.lifecycle, f"provision apply {record.id}"),
+        )
+    refuse_folder(folder)
+    registry = house.registry().load()
+    tenant = registry.tenant(record.id)
+    operation_id = new_id(house.clock)
+    due = house.clock.now().date() + timedelta(days=0 if now else tenant.backup.grace_days)
+    payload = _offboard_payload(house, registry, tenant, str(record.assigned_release), operation_id, due, folder)
+    return Goodbye(record.id, "offboard", operation_id, payload, due)
+
+
+def _offboard_payload(
+    house: House, registry: RegistryView, tenant: Tenant, release: str, operation_id: str, due: date, folder: Path
+) -> JsonDict:
+    args, at, policy = stack_args(house, registry, tenant, release), house.clock.now(), tenant.backup
+    keep = (due - at.date()).days + policy.final_days
+    point = wanted(tenant, operation_id, PointKind.FINAL, at, days=keep)
+    # The key is the point's, which isn't made yet.
+    inside = quarantine_args(args, str(point["id"]), "", operation_id, at)
+    previous = house.ledger.fact(tenant.id, "drill")
+    return freeze(
+        house,
+        registry,
+        tenant,
+        args,
+        point=point,
+        proof=proof_part(inside, None, at, previous.value if previous else None),
+        folder=str(folder.absolute()),
+        due=due.isoformat(),
+    )
 
 
 def _last_payload(house: House, tenant_id: str) -> JsonDict:
@@ -53,7 +151,8 @@ def _last_payload(house: House, tenant_id: str) -> JsonDict:
         raise UsageError(
             f"there is no tenant {tenant_id}, neither in the registry nor in the ledger", hint="provision list"
         )
-    return {k: v for k, v in last.payload.items() if k not in ("fields", "said")}
+    kept = ("registry", "target", "args", "digest")
+    return {k: v for k, v in last.payload.items() if k in kept}
 
 
 class Offboard:
@@ -61,88 +160,50 @@ class Offboard:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._rest = Rest(house)
+        self._quarantine = Quarantine(house)
+        self._points = Points(house)
+        self._export = Export(house)
 
     def definitions(self) -> dict[str, OperationDefinition]:
         """The kind by name."""
         steps = (
-            OperationStepDefinition("unprotect", self.unprotect),
-            OperationStepDefinition("destroy", self.destroy),
-            OperationStepDefinition("sweep", self.sweep),
-            OperationStepDefinition("retire", self.retire),
+            *self._points.steps(),
+            *self._quarantine.steps(),
+            OperationStepDefinition("proof", self.proof),
+            *self._export.steps(),
+            OperationStepDefinition("stop", self._rest.stop),
+            OperationStepDefinition("rest", self.rest),
         )
-        reason = "it is being offboarded"
-        return {"offboard": OperationDefinition("offboard", reason, steps, started=self.started, failed=self.failed)}
+        return {"offboard": OperationDefinition("offboard", "it is being offboarded", steps)}
 
-    def started(self, ctx: StepContext) -> None:
-        """Intent: from here on the tenant only goes forward."""
-        self._house.ledger.ensure_tenant(ctx.tenant, thaw_args(ctx.payload).target)
-        self._house.ledger.set_lifecycle(ctx.tenant, Lifecycle.OFFBOARDING, operation_id=ctx.operation_id)
-
-    def unprotect(self, ctx: StepContext) -> JsonDict:
-        """Deletes obey the *state*: protection off and final snapshots off must be applied before anything is deleted.
-
-        A stack whose creation failed half-way may fail here again on what was never made; that is no reason to stop,
-        for what is protected still stops the next step by name.
-        """
-        engine, args = self._engine(ctx)
-        stack = self._house.stack(unprotected(args))
-        if engine.export(stack) is None:
-            return {"stack": "none"}
-        options = RunOptions(
-            refresh=True,
-            continue_on_error=True,
-            progress=ctx.progress,
-            cancel=ctx.cancel,
-            deadline=DEADLINE,
-            guard=ctx.guard,
-        )
-        try:
-            outputs: dict[str, Any] = engine.up(stack, options).outputs
-        except EngineError as error:
-            outputs = engine.outputs(stack)
-            ctx.progress(Event(EventKind.MESSAGE, ctx.tenant, "unprotect", message=f"not all could be: {error}"))
-        bucket = outputs.get("files_bucket")
-        if bucket:
-            self._cloud(ctx).empty_bucket(str(bucket))
-        return {"stack": "unprotected"}
-
-    def destroy(self, ctx: StepContext) -> JsonDict:
-        """All resources of the stack, dependents first."""
-        engine, args = self._engine(ctx)
-        options = RunOptions(progress=ctx.progress, cancel=ctx.cancel, deadline=DEADLINE, guard=ctx.guard)
-        result = engine.destroy(self._house.stack(args), options)
-        return {"destroyed": len(result.steps)}
-
-    def sweep(self, ctx: StepContext) -> JsonDict:
-        """Look by tag and name for anything that is left; an offboarding that leaves something has failed."""
-        left = self._cloud(ctx).leftovers(ctx.tenant)
-        if left:
-            listing = "\n".join(f"  {arn}" for arn in left)
-            raise ProvisionError(
-                f"{len(left)} resource(s) of {ctx.tenant} are still there after the destroy:\n{listing}",
-                hint=f"delete them by hand, then provision operations resume {ctx.operation_id}",
+    def proof(self, ctx: StepContext) -> JsonDict:
+        """The last recovery point must be good, or nothing goes on. Raises RefusedError where it isn't."""
+        found = conclude(self._house, ctx)
+        if found["verdict"] != str(Verdict.PASSED):
+            checks: Any = found["checks"]
+            listing = "\n".join(f"  {c['name']}: {c['detail']}" for c in checks if not c["ok"])
+            raise RefusedError(
+                f"the last recovery point of {ctx.tenant} could not be proven ({found['verdict']}), so nothing is "
+                f"destroyed:\n{listing}",
+                hint=f"mend it, then provision offboard {ctx.tenant} makes another",
             )
-        return {"left": 0}
+        return found
 
-    def retire(self, ctx: StepContext) -> JsonDict:
-        """Take the entry out of the registry and close the record."""
-        self._house.registry(thaw_registry(ctx.payload)).remove(ctx.tenant)
-        self._house.ledger.set_applied(ctx.tenant, None)
-        self._house.ledger.set_lifecycle(ctx.tenant, Lifecycle.RETIRED, operation_id=ctx.operation_id)
-        return {"tenant": ctx.tenant, "state": str(Lifecycle.RETIRED)}
-
-    def failed(self, ctx: StepContext, cause: str) -> None:
-        """Say so on the record; the same command goes on."""
-        record = self._house.ledger.tenant(ctx.tenant)
-        if record is not None and record.lifecycle is Lifecycle.OFFBOARDING:
-            self._house.ledger.set_lifecycle(ctx.tenant, Lifecycle.FAILED, cause=cause, operation_id=ctx.operation_id)
-
-    def _engine(self, ctx: StepContext) -> Any:
-        target = thaw_target(ctx.payload)
-        self._house.ready(target)
-        return self._house.engine(target), thaw_args(ctx.payload)
-
-    def _cloud(self, ctx: StepContext) -> Any:
-        target = thaw_target(ctx.payload)
-        self._house.ready(target)
-        return self._house.cloud(target, thaw_args(ctx.payload).region)
+    def rest(self, ctx: StepContext) -> JsonDict:
+        """Compute is stopped; on its day the tenant may be retired."""
+        part: Any = ctx.payload["point"]
+        fetched = ctx.results["fetch"]
+        fact: JsonDict = {
+            "due": ctx.payload["due"],
+            "point": part["id"],
+            "keep_until": part["expires"],
+            "evidence": ctx.results["proof"]["evidence"],
+            "hash": ctx.results["proof"]["hash"],
+            "export": {k: fetched[k] for k in ("folder", "files", "size", "manifest")},
+        }
+        self._house.ledger.observe(ctx.tenant, "offboarding", fact)
+        self._rest.rest(ctx)
+        words = f"suspended; it may be retired from {ctx.payload['due']} on"
+        ctx.progress(Event(EventKind.MESSAGE, ctx.tenant, "offboard", message=words))
+        return {"tenant": ctx.tenant, **fact}

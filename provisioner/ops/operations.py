@@ -10,7 +10,14 @@ from provisioner.model.ports import Progress
 from provisioner.ops.desired import confirm_caller
 from provisioner.ops.house import House
 
-UNFINISHED = (OperationStatus.RUNNING, OperationStatus.FAILED, OperationStatus.INTERRUPTED)
+UNFINISHED = (
+    OperationStatus.QUEUED,
+    OperationStatus.RUNNING,
+    OperationStatus.FAILED,
+    OperationStatus.INTERRUPTED,
+)
+CHANGING = ("new-tenant", "apply", "restore", "end-database", "suspend", "resume", "offboard", "retire")
+"""Kinds that change what a tenant is. The others come and go beside them, and say nothing about its state."""
 
 
 def new_id(clock: Clock) -> str:
@@ -19,8 +26,10 @@ def new_id(clock: Clock) -> str:
 
 
 def unfinished(house: House, tenant: str, *kinds: str) -> Operation | None:
-    """The newest operation of the tenant, if it is of these kinds and did not end well."""
-    newest = next(iter(house.ledger.operations(tenant=tenant, limit=1)), None)
+    """The newest operation that changes the tenant (or, for kinds that don't, the newest of them), if it is of these
+    kinds and did not end well."""
+    among = CHANGING if not kinds or set(kinds) & set(CHANGING) else kinds
+    newest = next(iter(house.ledger.operations(tenant=tenant, kinds=among, limit=1)), None)
     if newest is None or newest.status not in UNFINISHED or (kinds and newest.kind not in kinds):
         return None
     return newest

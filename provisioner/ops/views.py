@@ -10,7 +10,7 @@ from provisioner.model.ledger import Fact, TenantRecord
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.tenant import Tenant
 from provisioner.ops.house import House, RegistryView
-from provisioner.ops.operations import UNFINISHED
+from provisioner.ops.operations import unfinished
 
 PROBE_SECONDS = 3.0
 
@@ -79,12 +79,11 @@ def show(house: House, tenant_id: str, *, probe: bool = True) -> TenantView:
         house.ledger.observe(tenant_id, "health", dict(asdict(health)))
         record = house.ledger.tenant(tenant_id)
     view = _view(tenant, record)
-    open_operation = next(iter(house.ledger.operations(tenant=tenant_id, statuses=UNFINISHED, limit=1)), None)
-    newest = next(iter(house.ledger.operations(tenant=tenant_id, limit=1)), None)
+    open_operation = unfinished(house, tenant_id)
     lease = house.ledger.lease(tenant_id)
     return replace(
         view,
-        open_operation=open_operation.id if open_operation and newest and newest.id == open_operation.id else None,
+        open_operation=open_operation.id if open_operation else None,
         holder=f"{lease.holder.user}@{lease.holder.host}, process {lease.holder.pid}" if lease else None,
     )
 

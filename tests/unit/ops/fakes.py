@@ -1,7 +1,9 @@
 """A house of fakes, with a real ledger. Each fake keeps what it was asked, so that tests assert on the transcript."""
 
+import hashlib
+import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event as Flag
@@ -9,16 +11,25 @@ from typing import Any
 
 from provisioner.ledger.store import open_ledger
 from provisioner.model.change import Plan, RunResult, Step, StepOp
-from provisioner.model.cloud import Caller, CommandResult, Database, Health, Machine, Quota
+from provisioner.model.cloud import (
+    Caller,
+    CommandResult,
+    Database,
+    Health,
+    Machine,
+    Quota,
+    Restorable,
+    Snapshot,
+    StoredFile,
+)
 from provisioner.model.errors import AuthenticationError, ProvisionError, UnsupportedError, UsageError
 from provisioner.model.json import Json, JsonDict
 from provisioner.model.ledger import OperationStatus, StepStatus, TenantRecord
 from provisioner.model.ports import OperationDefinition, Progress, RunOptions, Stack, StepContext
-from provisioner.model.stack import PROJECT, StackArgs
+from provisioner.model.stack import StackArgs
 from provisioner.model.tenant import CloudKind, Release, Sizing, Target, Tenant
 from provisioner.model.tools import Tool
-from provisioner.ops.converge import Converge
-from provisioner.ops.offboard import Offboard
+from provisioner.ops.definitions import definitions
 
 SIZING = Sizing("t4g.small", 20, "address", "db.t4g.micro", "17", 20, 100, False, False, 7, 30, True)
 TARGET = Target("sandbox", CloudKind.SANDBOX, ("eu-west-1",), "sandbox.test")
@@ -37,6 +48,15 @@ OUTPUTS: dict[str, Json] = {
     "product_secret_arn": "arn:product",
     "key_arn": "arn:key",
     "files_bucket": "1-acme-files",
+    "databases": {
+        "": {
+            "identifier": "acme",
+            "address": "127.9.1.2",
+            "port": 5432,
+            "resource_id": "db-acme",
+            "master_secret_arn": "arn:master",
+        }
+    },
 }
 
 
@@ -143,7 +163,7 @@ class FakeEngine:
         return dict(OUTPUTS) if stack.name in self.stacks else {}
 
     def export(self, stack: Stack) -> JsonDict | None:
-        return {} if stack.name in self.stacks else None
+        return {"deployment": {"resources": []}} if stack.name in self.stacks else None
 
     def import_(self, stack: Stack, deployment: Mapping[str, Json]) -> None:
         raise NotImplementedError
@@ -161,6 +181,12 @@ class FakeCloud:
     skew: timedelta = timedelta()
     key: str | None = "Enabled"
     known: bool = True
+    machine_state: str = "running"
+    database_status: dict[str, str] = field(default_factory=lambda: {"acme": "available"})
+    window: Restorable | None = None
+    taken: dict[str, Snapshot] = field(default_factory=dict)
+    objects: dict[str, bytes] = field(default_factory=dict)
+    answers: dict[str, Any] = field(default_factory=dict)
 
     def caller(self) -> Caller:
         if not self.known:
@@ -171,10 +197,11 @@ class FakeCloud:
         return ("eu-west-1a", "eu-west-1b", "eu-west-1c")
 
     def machines(self, tenant: str) -> list[Machine]:
-        return []
+        return [Machine("i-1", self.machine_state, "ami-1", "t4g.small", "10.0.0.4")]
 
     def database(self, identifier: str) -> Database | None:
-        return None
+        status = self.database_status.get(identifier)
+        return Database(identifier, f"db-{identifier}", status, "127.9.1.2", 5432, False, None) if status else None
 
     def databases(self, tenant: str) -> list[Database]:
         return []
@@ -189,16 +216,78 @@ class FakeCloud:
         self.calls.append("forbid")
 
     def run_command(self, machine_id: str, script: str, *, comment: str, timeout: float) -> CommandResult:
+        """A script's answer is that of the last word but one of its comment: `provision WHAT TENANT`."""
         self.calls.append(comment)
+        what = comment.split()[1]
+        if what in self.answers and self.result.status == "Success":
+            return replace(self.result, stdout=json.dumps(self.answers[what]))
         return self.result
 
-    def unprotect_database(self, identifier: str) -> None:
-        self.calls.append("unprotect")
+    def start_machine(self, machine_id: str) -> None:
+        self.calls.append(f"start {machine_id}")
+        self.machine_state = "running"
+
+    def stop_machine(self, machine_id: str) -> None:
+        self.calls.append(f"stop {machine_id}")
+        self.machine_state = "stopped"
+
+    def start_database(self, identifier: str) -> None:
+        self.calls.append(f"start {identifier}")
+        self.database_status[identifier] = "available"
+
+    def stop_database(self, identifier: str) -> None:
+        self.calls.append(f"stop {identifier}")
+        self.database_status[identifier] = "stopped"
+
+    def restorable(self, identifier: str) -> Restorable | None:
+        return self.window
+
+    def snapshot(self, name: str) -> Snapshot | None:
+        return self.taken.get(name)
+
+    def snapshots(self, tenant: str) -> list[Snapshot]:
+        return [s for s in self.taken.values() if s.tags["provision:tenant"] == tenant]
+
+    def make_snapshot(self, database: str, name: str, tags: Mapping[str, str]) -> Snapshot:
+        self.calls.append(f"snapshot {database} as {name}")
+        at = datetime(2026, 11, 22, 12, tzinfo=UTC)
+        return self.taken.setdefault(
+            name, Snapshot(name, f"arn:{name}", "available", database, 20, True, "arn:key", at, dict(tags))
+        )
+
+    def copy_snapshot(self, source_arn: str, name: str, tags: Mapping[str, str], key: str | None) -> Snapshot:
+        self.calls.append(f"copy {source_arn} as {name} under {key}")
+        source = self.taken[source_arn.removeprefix("arn:")]
+        self.taken[name] = replace(source, name=name, arn=f"arn:{name}", key=key or source.key, tags=dict(tags))
+        return self.taken[name]
+
+    def delete_snapshot(self, name: str) -> None:
+        self.calls.append(f"delete {name}")
+        self.taken.pop(name, None)
+
+    def retire_key(self, key_arn: str, days: int) -> None:
+        self.calls.append(f"retire {key_arn} in {days}")
+
+    def fetch_files(self, bucket: str, prefix: str, folder: Path) -> list[StoredFile]:
+        self.calls.append(f"fetch {bucket}/{prefix}")
+        folder.mkdir(parents=True, exist_ok=True)
+        found = []
+        for key, data in self.objects.items():
+            if key.startswith(prefix):
+                path = folder / key.removeprefix(prefix)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+                found.append(StoredFile(key.removeprefix(prefix), len(data), hashlib.sha256(data).hexdigest()))
+        return found
+
+    def delete_files(self, bucket: str, prefix: str) -> None:
+        self.calls.append(f"delete {bucket}/{prefix}")
+        self.objects = {k: v for k, v in self.objects.items() if not k.startswith(prefix)}
 
     def empty_bucket(self, bucket: str) -> None:
         self.calls.append(f"empty {bucket}")
 
-    def leftovers(self, tenant: str) -> list[str]:
+    def leftovers(self, tenant: str, *, stack: str | None = None) -> list[str]:
         return self.left
 
     def find(
@@ -215,9 +304,7 @@ class FakeCloud:
     def denied(self, actions: Sequence[str]) -> list[str]:
         return self.refused
 
-    def key_state(self, key: str) -> str:
-        if self.key is None:
-            raise ProvisionError(f"there is no key {key}")
+    def key_state(self, key: str) -> str | None:
         return self.key
 
     def clock_skew(self) -> timedelta:
@@ -317,7 +404,7 @@ class FakeHouse:
         self.prober = FakeProber([Health("healthy", "1.0.0", 1, "acme")])
         self.tools = FakeTools()
         self.started: list[str] = []
-        self.operations = InLine(self.ledger, {**Converge(self).definitions(), **Offboard(self).definitions()})
+        self.operations = InLine(self.ledger, definitions(self))
 
     def records(self) -> list[TenantRecord]:
         return self.ledger.tenants()
@@ -342,4 +429,4 @@ class FakeHouse:
         return "ami-1"
 
     def stack(self, args: StackArgs) -> Stack:
-        return Stack(PROJECT, args.tenant, lambda: None)
+        return Stack(args.project, args.name, lambda: None)

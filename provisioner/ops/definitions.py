@@ -1,0 +1,19 @@
+"""All kinds of operations, by name."""
+
+from provisioner.model.ports import OperationDefinition
+from provisioner.ops.backup import Backup
+from provisioner.ops.converge import Converge
+from provisioner.ops.drill import Drill
+from provisioner.ops.export import Export
+from provisioner.ops.house import House
+from provisioner.ops.offboard import Offboard
+from provisioner.ops.prune import Prune
+from provisioner.ops.rest import Rest
+from provisioner.ops.restore import Restore
+from provisioner.ops.retire import Retire
+
+
+def definitions(house: House) -> dict[str, OperationDefinition]:
+    """What this version of provision can begin, and go on with."""
+    kinds = (Converge, Backup, Prune, Drill, Restore, Rest, Export, Offboard, Retire)
+    return {name: definition for kind in kinds for name, definition in kind(house).definitions().items()}

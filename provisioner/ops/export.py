@@ -1,0 +1,153 @@
+"""`provision export`: a tenant's data, for the customer: database, files, checksums, and how to load them."""
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from provisioner.model.cloud import StoredFile
+from provisioner.model.errors import ProvisionError, UsageError
+from provisioner.model.json import JsonDict
+from provisioner.model.ports import OperationDefinition, OperationStepDefinition, Progress, StepContext
+from provisioner.ops.backup import active
+from provisioner.ops.desired import confirm_caller, freeze, stack_args
+from provisioner.ops.house import House
+from provisioner.ops.machine import answer
+from provisioner.ops.operations import new_id, unfinished
+from provisioner.ops.points import Points
+from provisioner.ops.scripts import Login, export_readme, login_script
+
+DUMP_DEADLINE = 6 * 3600.0
+PREFIX = "provision-export/"
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """Where the data lies, and what it belongs to. `files`: how many of the product's own."""
+
+    folder: Path
+    dump: Path
+    release: str
+    schema_version: int
+    files: int
+    size: int
+
+
+def export(house: House, tenant_id: str, folder: Path, progress: Progress) -> Exported:
+    """Export a tenant into a folder that isn't there yet, or holds an export of it that was cut off."""
+    waiting = unfinished(house, tenant_id, "export")
+    folder = folder.absolute()
+    if waiting is not None and waiting.payload["folder"] == str(folder):
+        operation_id, payload = waiting.id, waiting.payload
+    else:
+        refuse_folder(folder)
+        registry, operation_id = house.registry().load(), new_id(house.clock)
+        tenant = registry.tenant(tenant_id)
+        args = stack_args(house, registry, tenant, active(house, tenant_id, "exported"))
+        payload = freeze(house, registry, tenant, args, folder=str(folder))
+    confirm_caller(house, payload, progress)
+    result: Any = house.operations.run("export", operation_id, tenant_id, payload, progress)
+    return thaw_exported(result)
+
+
+def thaw_exported(result: JsonDict) -> Exported:
+    """From a step's result."""
+    raw: Any = result
+    folder = Path(raw["folder"])
+    return Exported(folder, folder / "database.dump", raw["release"], raw["schema_version"], raw["files"], raw["size"])
+
+
+def refuse_folder(folder: Path) -> None:
+    """Raise UsageError where an export would mix with something else."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} is there already and not empty", hint="name another folder")
+
+
+class Export:
+    """Steps of `export`, over one house. `offboard` takes the same two."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._points = Points(house)
+
+    def definitions(self) -> dict[str, OperationDefinition]:
+        """The kind by name."""
+        return {"export": OperationDefinition("export", "its data is being exported", self.steps())}
+
+    def steps(self) -> tuple[OperationStepDefinition, ...]:
+        """In order."""
+        return (OperationStepDefinition("dump", self.dump), OperationStepDefinition("fetch", self.fetch))
+
+    def dump(self, ctx: StepContext) -> JsonDict:
+        """`pg_dump` on the tenant's machine, into the tenant's own bucket."""
+        _, cloud = self._points.place(ctx)
+        outputs = self._points.outputs(ctx)
+        script = login_script("export", Login.product(outputs), prefix=PREFIX)
+        found = answer(ctx, cloud, outputs.machine_id, script, "export", DUMP_DEADLINE)
+        return {"size": int(found["size"]), "sha256": str(found["sha256"])}
+
+    def fetch(self, ctx: StepContext) -> JsonDict:
+        """Dump and files come here, are compared, and get their checksums; the dump leaves the bucket again."""
+        args, cloud = self._points.place(ctx)
+        folder, bucket = Path(str(ctx.payload["folder"])), self._points.outputs(ctx).files_bucket
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        dump = self._fetched(ctx, folder, bucket)
+        cloud.delete_files(bucket, PREFIX)
+        files = cloud.fetch_files(bucket, "", folder / "files")
+        described = {
+            "format": 1,
+            "tenant": ctx.tenant,
+            "release": args.release,
+            "schema_version": args.schema_version,
+            "exported_at": self._house.clock.now().isoformat(timespec="seconds"),
+            "database": {"file": "database.dump", "size": dump.size, "sha256": dump.sha256},
+            "files": [{"path": f"files/{f.path}", "size": f.size, "sha256": f.sha256} for f in files],
+        }
+        write(folder / "manifest.json", json.dumps(described, indent=2) + "\n")
+        write(folder / "README.md", export_readme(described))
+        sums(folder, [dump], files)
+        return {
+            "folder": str(folder),
+            "release": args.release,
+            "schema_version": args.schema_version,
+            "files": len(files),
+            "size": dump.size + sum(f.size for f in files),
+            "manifest": file_digest(folder / "manifest.json"),
+        }
+
+    def _fetched(self, ctx: StepContext, folder: Path, bucket: str) -> StoredFile:
+        """The dump, fetched now or by an earlier try. Raises ProvisionError where it isn't what was written."""
+        path, wanted = folder / "database.dump", str(ctx.results["dump"]["sha256"])
+        if not path.is_file() or file_digest(path) != wanted:
+            _, cloud = self._points.place(ctx)
+            cloud.fetch_files(bucket, PREFIX, folder)
+        if not path.is_file() or file_digest(path) != wanted:
+            raise ProvisionError(
+                f"the dump of {ctx.tenant} did not arrive whole in {path} (SHA-256 must be {wanted})",
+                hint=f"provision export {ctx.tenant} into another folder",
+            )
+        return StoredFile("database.dump", path.stat().st_size, wanted)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write(path: Path, text: str) -> None:
+    """A file for its owner alone, whole or not at all."""
+    draft = path.with_name(f".{path.name}.part")
+    with open(draft, "w", opener=lambda name, flags: os.open(name, flags, 0o600)) as out:
+        out.write(text)
+    draft.replace(path)
+
+
+def sums(folder: Path, dump: list[StoredFile], files: list[StoredFile]) -> None:
+    """`SHA256SUMS`, as `sha256sum --check` reads it."""
+    known = {f.path: f.sha256 for f in dump} | {f"files/{f.path}": f.sha256 for f in files}
+    for name in ("manifest.json", "README.md"):
+        known[name] = file_digest(folder / name)
+    write(folder / "SHA256SUMS", "".join(f"{digest}  {name}\n" for name, digest in sorted(known.items())))

@@ -1,0 +1,189 @@
+"""Making a recovery point: the steps that `backup`, `restore`, `suspend` and `offboard` have in common.
+
+The payload's `point` says which: its id (the snapshot's name too), its kind, until when it is kept, where it is copied.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from provisioner.model.change import Event, EventKind
+from provisioner.model.cloud import Snapshot
+from provisioner.model.errors import CancelledError, ProvisionError, RefusedError, TimedOutError
+from provisioner.model.json import JsonDict
+from provisioner.model.ports import Cloud, OperationStepDefinition, StepContext
+from provisioner.model.recovery import PointCopy, PointKind, PointStatus, RecoveryPoint
+from provisioner.model.stack import StackArgs, StackOutputs
+from provisioner.model.tenant import Tenant
+from provisioner.ops.converge import stack_outputs
+from provisioner.ops.desired import thaw_args, thaw_target
+from provisioner.ops.house import House
+from provisioner.ops.machine import answer, resume_hint
+from provisioner.ops.scripts import Login, login_script
+
+SENTINEL_DEADLINE = 120.0
+SNAPSHOT_DEADLINE = 3 * 3600.0
+
+
+def wanted(tenant: Tenant, operation_id: str, kind: PointKind, now: datetime, *, days: int | None = None) -> JsonDict:
+    """The payload's part about one point; `days`: until when it is kept, None for as long as retention wants it."""
+    policy = tenant.backup
+    return {
+        "id": f"{tenant.id}-{now:%Y%m%dt%H%M}-{operation_id[-6:]}",
+        "kind": str(kind),
+        "expires": (now.date() + timedelta(days=days)).isoformat() if days is not None else None,
+        "copy_region": policy.copy_region,
+        "copy_key": policy.copy_key,
+    }
+
+
+def snapshot_tags(args: StackArgs, point_id: str, kind: str) -> dict[str, str]:
+    """Tags by which a recovery point is known in the cloud, also without a ledger."""
+    return {
+        "provision:tenant": args.tenant,
+        "provision:recovery-point": point_id,
+        "provision:kind": kind,
+        "provision:release": args.release,
+        "provision:schema-version": str(args.schema_version),
+    }
+
+
+def until(
+    house: House, ctx: StepContext, look: Callable[[], str | None], what: str, deadline: float = SNAPSHOT_DEADLINE
+) -> None:
+    """Wait until `look` gives None; what it gives instead is how it stands. Raises TimedOutError, CancelledError."""
+    end, pause, seen = house.clock.monotonic() + deadline, 0.1, look()
+    while seen is not None:
+        if ctx.cancel.is_set():
+            raise CancelledError(f"{what} was not waited for: {seen}", hint=resume_hint(ctx))
+        if house.clock.monotonic() > end:
+            raise TimedOutError(f"{what} did not get ready within {deadline:.0f} s: {seen}", hint=resume_hint(ctx))
+        house.clock.sleep(pause)
+        pause = min(pause * 1.3, 10.0)
+        seen = look()
+
+
+class Points:
+    """Steps that make the recovery point of the payload's `point`, over one house."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def steps(self) -> tuple[OperationStepDefinition, ...]:
+        """In order."""
+        return (
+            OperationStepDefinition("mark", self.mark),
+            OperationStepDefinition("snapshot", self.snapshot),
+            OperationStepDefinition("copy", self.copy),
+        )
+
+    def mark(self, ctx: StepContext) -> JsonDict:
+        """A sentinel row, by which a drill knows whose data it has. A machine that can't write it stops no backup."""
+        args, cloud = self.place(ctx)
+        return self.sign(ctx, args, cloud)
+
+    def sign(self, ctx: StepContext, args: StackArgs, cloud: Cloud) -> JsonDict:
+        """The sentinel row of `args`' tenant, release and schema, in the database that serves."""
+        outputs = self.outputs(ctx)
+        login, version = Login.product(outputs), args.schema_version
+        script = login_script("sentinel", login, release=args.release, schema_version=version)
+        try:
+            written = answer(ctx, cloud, outputs.machine_id, script, "sentinel", SENTINEL_DEADLINE)
+        except (ProvisionError, TimedOutError) as error:
+            ctx.progress(Event(EventKind.MESSAGE, ctx.tenant, "mark", message=f"no sentinel row: {error.message}"))
+            return {"written_at": None, "problem": error.message}
+        return {"written_at": str(written)}
+
+    def snapshot(self, ctx: StepContext) -> JsonDict:
+        """The snapshot of the database that serves."""
+        args, cloud = self.place(ctx)
+        point = self._begun(ctx, args)
+        self._house.ledger.save_point(point)
+        try:
+            cloud.make_snapshot(point.database, point.id, snapshot_tags(args, point.id, point.kind))
+            made = self._finished(ctx, cloud, point.id)
+        except RefusedError:
+            self._house.ledger.save_point(replace(point, status=PointStatus.FAILED))
+            raise
+        done = replace(
+            point,
+            status=PointStatus.AVAILABLE,
+            key=made.key or "",
+            size_gib=made.size_gib,
+            taken_at=made.taken_at or point.taken_at,
+        )
+        self._house.ledger.save_point(done)
+        return {"point": done.id, "taken_at": done.taken_at.isoformat(), "arn": made.arn, "size_gib": made.size_gib}
+
+    def copy(self, ctx: StepContext) -> JsonDict:
+        """The copy in another region, where the tier wants one."""
+        part: Any = ctx.payload["point"]
+        region = part["copy_region"]
+        args, _ = self.place(ctx)
+        point = self._house.ledger.point(part["id"])
+        if region is None or region == args.region or point is None:
+            return {"copied": None}
+        cloud = self._house.cloud(thaw_target(ctx.payload), region)
+        tags = snapshot_tags(args, point.id, point.kind)
+        cloud.copy_snapshot(str(ctx.results["snapshot"]["arn"]), point.id, tags, part["copy_key"])
+        made = self._finished(ctx, cloud, point.id)
+        copies = (PointCopy(region, made.name, made.key),)
+        self._house.ledger.save_point(replace(point, copies=copies))
+        return {"copied": region}
+
+    def place(self, ctx: StepContext) -> tuple[StackArgs, Cloud]:
+        """The stack's arguments as they are now (`before`, where the operation changes them), and its cloud."""
+        target, args = thaw_target(ctx.payload), thaw_args({"args": ctx.payload.get("before") or ctx.payload["args"]})
+        self._house.ready(target)
+        return args, self._house.cloud(target, args.region)
+
+    def outputs(self, ctx: StepContext) -> StackOutputs:
+        """What the tenant's stack exports now."""
+        args = thaw_args(ctx.payload)
+        found = self._house.engine(thaw_target(ctx.payload)).outputs(self._house.stack(args))
+        if not found:
+            raise ProvisionError(
+                f"stack {args.project}/{args.name} isn't there, or was never brought up to its end",
+                hint=f"provision show {ctx.tenant}",
+            )
+        return stack_outputs(found)
+
+    def _begun(self, ctx: StepContext, args: StackArgs) -> RecoveryPoint:
+        part: Any = ctx.payload["point"]
+        known = self._house.ledger.point(part["id"])
+        if known is not None:
+            return known
+        record = self._house.ledger.tenant(ctx.tenant)
+        written = ctx.results["mark"]["written_at"]
+        return RecoveryPoint(
+            id=part["id"],
+            tenant=ctx.tenant,
+            target=args.target,
+            region=args.region,
+            kind=PointKind(part["kind"]),
+            status=PointStatus.CREATING,
+            database=args.identifier(args.serving),
+            release=args.release,
+            schema_version=args.schema_version,
+            config_digest=record.applied_digest if record else None,
+            key="",
+            taken_at=datetime.fromisoformat(str(written)).astimezone(UTC) if written else self._house.clock.now(),
+            expires=date.fromisoformat(part["expires"]) if part["expires"] else None,
+            operation_id=ctx.operation_id,
+        )
+
+    def _finished(self, ctx: StepContext, cloud: Cloud, name: str) -> Snapshot:
+        """The snapshot, once it is available. Raises RefusedError where it failed."""
+        seen: list[Snapshot] = []
+
+        def look() -> str | None:
+            found = cloud.snapshot(name)
+            if found is None or found.status in ("failed", "deleted", "incompatible-restore"):
+                state = found.status if found else "gone"
+                raise RefusedError(f"snapshot {name} is {state}", hint=f"provision backup create {ctx.tenant}")
+            seen[:] = [found]
+            return None if found.status == "available" else found.status
+
+        until(self._house, ctx, look, f"snapshot {name}")
+        return seen[0]

@@ -1,0 +1,239 @@
+"""`provision backup prune`: what retention wants no more goes, and what a restore replaced, once its days are over."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date
+from typing import Any
+
+from provisioner.model import firewall
+from provisioner.model.errors import ProvisionError
+from provisioner.model.json import JsonDict
+from provisioner.model.lifecycle import Lifecycle
+from provisioner.model.ports import OperationDefinition, OperationStepDefinition, Progress, RunOptions, StepContext
+from provisioner.model.recovery import BackupPolicy, PointKind, PointStatus, RecoveryPoint
+from provisioner.model.retention import expired, kept
+from provisioner.model.stack import DatabaseArgs
+from provisioner.model.tenant import Tenant, Waiver
+from provisioner.ops.backup import active
+from provisioner.ops.converge import STACK_DEADLINE
+from provisioner.ops.desired import confirm_caller, freeze, known_databases, stack_args, thaw_args, thaw_target
+from provisioner.ops.house import House, RegistryView
+from provisioner.ops.many import each
+from provisioner.ops.operations import new_id, resume, unfinished
+from provisioner.ops.points import Points, wanted
+from provisioner.ops.restore import without
+from provisioner.ops.retire import delete_point
+
+KEY_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What goes of one tenant, and what stays and why. `databases`: replaced ones whose days are over."""
+
+    tenant: str
+    gone: list[str] = field(default_factory=list)
+    databases: list[str] = field(default_factory=list)
+    kept: dict[str, str] = field(default_factory=dict)
+    error: ProvisionError | None = None
+
+
+def look(house: House, tenant_id: str, policy: BackupPolicy) -> Pruned:
+    """What would go now. Changes nothing."""
+    points, now = house.ledger.points(tenant=tenant_id), house.clock.now()
+    return Pruned(
+        tenant_id,
+        [p.id for p in expired(points, policy, now)],
+        [suffix for suffix, day in replaced(house, tenant_id).items() if day < now.date()],
+        kept(points, policy, now),
+    )
+
+
+def replaced(house: House, tenant_id: str) -> dict[str, date]:
+    """Databases that a restore replaced, by suffix, with the last day on which each is kept."""
+    fact = house.ledger.fact(tenant_id, "databases")
+    known: Any = fact.value if fact else {"databases": [], "until": {}}
+    waiting = {d["suffix"] for d in known["databases"] if d["kept"]}
+    return {s: date.fromisoformat(day) for s, day in known["until"].items() if s in waiting}
+
+
+def prune(
+    house: House, registry: RegistryView, tenants: Sequence[Tenant], progress: Progress, *, at_once: int = 8
+) -> list[Pruned]:
+    """Carry it out for all of them; one that can't be pruned is an answer, not an end."""
+
+    def one(tenant: Tenant) -> Pruned:
+        found = look(house, tenant.id, tenant.backup)
+        try:
+            if found.gone:
+                _run(house, registry, tenant, "prune", progress, points=found.gone)
+            for database in known_databases(house, tenant.id):
+                if database.suffix in found.databases:
+                    end_database(house, registry, tenant, database, progress, days=tenant.backup.final_days)
+        except ProvisionError as error:
+            return replace(found, error=error)
+        return found
+
+    return each(house, tenants, one, at_once=at_once)
+
+
+def end_database(
+    house: House,
+    registry: RegistryView,
+    tenant: Tenant,
+    database: DatabaseArgs,
+    progress: Progress,
+    *,
+    days: int | None = None,
+) -> None:
+    """End one of a tenant's databases that doesn't serve. With `days` it leaves a recovery point that is kept for so
+    long."""
+    operation_id = new_id(house.clock)
+    now = house.clock.now()
+    point = wanted(tenant, operation_id, PointKind.REPLACED, now, days=days) if days is not None else None
+    _run(
+        house,
+        registry,
+        tenant,
+        "end-database",
+        progress,
+        database=asdict(database),
+        point=point,
+        operation_id=operation_id,
+    )
+
+
+def prune_retired(house: House, tenant_id: str, progress: Progress) -> None:
+    """The last recovery point of a retired tenant, when its day is over, and the key that only it needed."""
+    points = house.ledger.points(tenant=tenant_id)
+    gone = [p.id for p in expired(points, BackupPolicy(), house.clock.now())]
+    last = next(iter(house.ledger.operations(tenant=tenant_id, kinds=("retire",), limit=1)), None)
+    if not gone or last is None:
+        return
+    payload = {k: last.payload[k] for k in ("registry", "target", "args", "digest")}
+    confirm_caller(house, payload, progress)
+    whole = {**payload, "points": gone, "keys": len(gone) == len(points)}
+    house.operations.run("prune", new_id(house.clock), tenant_id, whole, progress)
+
+
+def _run(
+    house: House,
+    registry: RegistryView,
+    tenant: Tenant,
+    kind: str,
+    progress: Progress,
+    *,
+    operation_id: str | None = None,
+    **more: Any,
+) -> None:
+    waiting = unfinished(house, tenant.id, kind)
+    if waiting is not None:
+        resume(house, waiting.id, progress)
+        return
+    release = active(house, tenant.id, "pruned", Lifecycle.SUSPENDED)
+    payload = freeze(house, registry, tenant, stack_args(house, registry, tenant, release), **more)
+    confirm_caller(house, payload, progress)
+    house.operations.run(kind, operation_id or new_id(house.clock), tenant.id, payload, progress)
+
+
+class Prune:
+    """Steps of `prune` and `end-database`, over one house."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._points = Points(house)
+
+    def definitions(self) -> dict[str, OperationDefinition]:
+        """Both kinds by name."""
+        end = tuple(OperationStepDefinition(n, getattr(self, n)) for n in ("release", "delete", "record"))
+        return {
+            "prune": OperationDefinition(
+                "prune", "old recovery points are being deleted", (OperationStepDefinition("prune", self.prune),)
+            ),
+            "end-database": OperationDefinition("end-database", "a replaced database is being ended", end),
+        }
+
+    def prune(self, ctx: StepContext) -> JsonDict:
+        """Delete the points that were chosen; of a retired tenant, the keys that nothing needs any more too."""
+        chosen: Any = ctx.payload["points"]
+        keys = set()
+        for point_id in chosen:
+            point = self._house.ledger.point(point_id)
+            if point is not None and point.status is not PointStatus.DELETED:
+                keys.add(point.key)
+                delete_point(self._house, ctx, point)
+        if ctx.payload.get("keys"):
+            _, cloud = self._points.place(ctx)
+            for key in sorted(keys - {""}):
+                cloud.retire_key(key, KEY_DAYS)
+        return {"gone": list(chosen)}
+
+    def release(self, ctx: StepContext) -> JsonDict:
+        """Its protection goes. Deletes obey the *state*: this must be applied first."""
+        self._up(ctx, 0)
+        return {"database": _database(ctx).suffix}
+
+    def delete(self, ctx: StepContext) -> JsonDict:
+        """It goes, with the last snapshot that it was given a name for."""
+        self._up(ctx, 1)
+        return {"database": _database(ctx).suffix}
+
+    def record(self, ctx: StepContext) -> JsonDict:
+        """The tenant has one database less, and one recovery point more."""
+        args, suffix = thaw_args(ctx.payload), _database(ctx).suffix
+        left = [asdict(d) for d in args.databases if d.suffix != suffix]
+        ends = {s: day.isoformat() for s, day in replaced(self._house, ctx.tenant).items() if s != suffix}
+        point = self._final(ctx)
+        if point is not None:
+            self._house.ledger.save_point(point)
+        self._house.ledger.observe(ctx.tenant, "databases", {"databases": left, "until": ends})
+        return {"point": point.id if point else None}
+
+    def _final(self, ctx: StepContext) -> RecoveryPoint | None:
+        """The recovery point of the deleted database's last snapshot."""
+        part: Any = ctx.payload.get("point")
+        args, cloud = self._points.place(ctx)
+        found = cloud.snapshot(part["id"]) if part else None
+        if found is None:
+            return None
+        return RecoveryPoint(
+            id=found.name,
+            tenant=ctx.tenant,
+            target=args.target,
+            region=args.region,
+            kind=PointKind.REPLACED,
+            status=PointStatus.AVAILABLE,
+            database=found.database,
+            release=args.release,
+            schema_version=args.schema_version,
+            config_digest=None,
+            key=found.key or "",
+            taken_at=found.taken_at or self._house.clock.now(),
+            size_gib=found.size_gib,
+            expires=date.fromisoformat(part["expires"]),
+            operation_id=ctx.operation_id,
+        )
+
+    def _up(self, ctx: StepContext, stage: int) -> None:
+        """One of the two stages of its end. The firewall lets this one deletion pass, and no other."""
+        args, database = thaw_args(ctx.payload), _database(ctx)
+        suffix = database.suffix
+        if all(d.suffix != suffix for d in args.databases):  # of a restore that never came to serve
+            args = replace(args, databases=(*args.databases, replace(database, kept=True)))
+        part: Any = ctx.payload.get("point")
+        target = thaw_target(ctx.payload)
+        self._house.ready(target)
+        engine = self._house.engine(target)
+        wanted_args = without(args, suffix, final=part["id"] if part else None)[stage]
+        stack, today = self._house.stack(wanted_args), self._house.clock.now().date()
+        name = f"database-{suffix}" if suffix else "database"
+        allowed = Waiver(name, "delete", "provision", "its days after a restore are over", today)
+        plan = engine.preview(stack, RunOptions(refresh=True, cancel=ctx.cancel, deadline=STACK_DEADLINE))
+        firewall.check(ctx.tenant, plan, (allowed,) if stage else (), today)
+        options = RunOptions(progress=ctx.progress, cancel=ctx.cancel, deadline=STACK_DEADLINE, guard=ctx.guard)
+        engine.up(stack, options)
+
+
+def _database(ctx: StepContext) -> DatabaseArgs:
+    """The database that ends."""
+    return DatabaseArgs(**ctx.payload["database"])  # type: ignore[arg-type]

@@ -1,0 +1,160 @@
+"""`provision suspend` and `provision resume`: compute stops, data stays."""
+
+from typing import Any
+
+from provisioner.model.change import Event, EventKind
+from provisioner.model.errors import UsageError
+from provisioner.model.json import JsonDict
+from provisioner.model.lifecycle import Lifecycle
+from provisioner.model.ports import Cloud, OperationDefinition, OperationStepDefinition, Progress, StepContext
+from provisioner.model.recovery import PointKind
+from provisioner.ops.backup import active, propose
+from provisioner.ops.converge import Converge
+from provisioner.ops.desired import confirm_caller, freeze, stack_args
+from provisioner.ops.house import House
+from provisioner.ops.operations import new_id, unfinished
+from provisioner.ops.points import Points, until
+
+STOP_DEADLINE = 3600.0
+
+
+def propose_suspend(house: House, tenant_id: str) -> tuple[str, JsonDict]:
+    """The operation's id and input; one that was cut off goes on. Raises UsageError unless the tenant is active."""
+    waiting = unfinished(house, tenant_id, "suspend")
+    if waiting is not None:
+        return waiting.id, waiting.payload
+    registry, operation_id = house.registry().load(), new_id(house.clock)
+    tenant = registry.tenant(tenant_id)
+    return operation_id, propose(house, registry, tenant, PointKind.MANUAL, operation_id)
+
+
+def propose_resume(house: House, tenant_id: str) -> tuple[str, JsonDict]:
+    """The operation's id and input; one that was cut off goes on. Raises UsageError unless the tenant is suspended."""
+    waiting = unfinished(house, tenant_id, "resume")
+    if waiting is not None:
+        return waiting.id, waiting.payload
+    registry = house.registry().load()
+    tenant = registry.tenant(tenant_id)
+    release = suspended(house, tenant_id)
+    return new_id(house.clock), freeze(house, registry, tenant, stack_args(house, registry, tenant, release))
+
+
+def suspended(house: House, tenant_id: str) -> str:
+    """The assigned release of a suspended tenant. Raises UsageError for any other."""
+    release = active(house, tenant_id, "resumed", Lifecycle.SUSPENDED)
+    record = house.ledger.tenant(tenant_id)
+    if record is not None and record.lifecycle is Lifecycle.ACTIVE:
+        raise UsageError(f"tenant {tenant_id} is active already", hint=f"provision show {tenant_id}")
+    return release
+
+
+def carry_out(
+    house: House, kind: str, tenant_id: str, operation_id: str, payload: JsonDict, progress: Progress
+) -> JsonDict:
+    """Suspend or resume."""
+    confirm_caller(house, payload, progress)
+    return house.operations.run(kind, operation_id, tenant_id, payload, progress)
+
+
+class Rest:
+    """Steps of `suspend` and `resume`, over one house."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._points = Points(house)
+        self._converge = Converge(house)
+
+    def definitions(self) -> dict[str, OperationDefinition]:
+        """Both kinds by name."""
+        suspend = (*self._points.steps(), OperationStepDefinition("stop", self.stop), _step("rest", self.rest))
+        resume = (_step("start", self.start), _step("health", self.health), _step("wake", self.wake))
+        return {
+            "suspend": OperationDefinition("suspend", "it is being suspended", suspend),
+            "resume": OperationDefinition("resume", "it is being resumed", resume),
+        }
+
+    def stop(self, ctx: StepContext) -> JsonDict:
+        """Machine and databases stop; the product first, so that nothing is cut off in the middle."""
+        _, cloud = self._points.place(ctx)
+        outputs = self._points.outputs(ctx)
+        cloud.stop_machine(outputs.machine_id)
+        machine = outputs.machine_id
+        until(
+            self._house,
+            ctx,
+            lambda: _machine(cloud, ctx.tenant, machine, "stopped"),
+            f"machine {machine}",
+            STOP_DEADLINE,
+        )
+        names = [str(d["identifier"]) for d in outputs.databases.values()]
+        for name in names:
+            self.stop_database(ctx, cloud, name)
+        return {"machine": outputs.machine_id, "databases": names}
+
+    def stop_database(self, ctx: StepContext, cloud: Cloud, name: str) -> None:
+        """Stop one database and wait: RDS refuses to stop one that is busy, so it is asked again."""
+
+        def look() -> str | None:
+            found = cloud.database(name)
+            if found is None or found.status == "stopped":
+                return None
+            if found.status == "available":
+                cloud.stop_database(name)
+            return found.status
+
+        until(self._house, ctx, look, f"database {name}", STOP_DEADLINE)
+
+    def rest(self, ctx: StepContext) -> JsonDict:
+        """On the record."""
+        self._house.ledger.observe(ctx.tenant, "health", {"status": "suspended", "detail": "compute is stopped"})
+        self._house.ledger.set_lifecycle(ctx.tenant, Lifecycle.SUSPENDED, operation_id=ctx.operation_id)
+        return {"tenant": ctx.tenant, "point": ctx.results["snapshot"]["point"]}
+
+    def start(self, ctx: StepContext) -> JsonDict:
+        """Databases first, then the machine."""
+        args, cloud = self._points.place(ctx)
+        outputs = self._points.outputs(ctx)
+        serving: Any = outputs.databases[args.serving.suffix]
+        name = str(serving["identifier"])
+
+        def look() -> str | None:
+            found = cloud.database(name)
+            if found is not None and found.status == "stopped":
+                cloud.start_database(name)
+            return None if found is not None and found.status == "available" else getattr(found, "status", "gone")
+
+        until(self._house, ctx, look, f"database {name}", STOP_DEADLINE)
+
+        def running() -> str | None:
+            state = _machine(cloud, ctx.tenant, outputs.machine_id, "running")
+            if state == "stopped":
+                cloud.start_machine(outputs.machine_id)
+            return state
+
+        until(self._house, ctx, running, f"machine {outputs.machine_id}", STOP_DEADLINE)
+        return {"url": outputs.url}
+
+    def health(self, ctx: StepContext) -> JsonDict:
+        """Wait until the product answers as it should."""
+        return self._converge.healthy(ctx, str(ctx.results["start"]["url"]))
+
+    def wake(self, ctx: StepContext) -> JsonDict:
+        """On the record. An offboarding that waited for its day is off."""
+        ledger = self._house.ledger
+        ledger.observe(ctx.tenant, "health", ctx.results["health"]["health"])  # type: ignore[arg-type]
+        known = ledger.fact(ctx.tenant, "offboarding")
+        if known is not None and known.value.get("due"):
+            ledger.observe(ctx.tenant, "offboarding", {"due": None})
+            ctx.progress(Event(EventKind.MESSAGE, ctx.tenant, "resume", message="its offboarding is cancelled"))
+        ledger.set_lifecycle(ctx.tenant, Lifecycle.ACTIVE, operation_id=ctx.operation_id)
+        return {"tenant": ctx.tenant, "url": ctx.results["start"]["url"]}
+
+
+def _step(name: str, run: Any) -> OperationStepDefinition:
+    return OperationStepDefinition(name, run)
+
+
+def _machine(cloud: Cloud, tenant: str, machine_id: str, wanted: str) -> str | None:
+    """None where the machine is in the wanted state, else its state."""
+    state = next((m.state for m in cloud.machines(tenant) if m.id == machine_id), "gone")
+    return None if state == wanted else state

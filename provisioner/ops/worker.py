@@ -1,0 +1,172 @@
+"""What `provision worker` does: schedules, and what others handed over or left behind.
+
+Several workers may run on one ledger. What is due is derived from the ledger alone, an operation's id from its
+schedule, and its lease decides who does it: the loser finds it done, or held, and goes on.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from provisioner.model.due import backup_due, drill_due, slot
+from provisioner.model.errors import LeaseHeldError, ProvisionError
+from provisioner.model.json import digest
+from provisioner.model.ledger import OperationStatus, TenantRecord
+from provisioner.model.lifecycle import Lifecycle
+from provisioner.model.ports import Progress
+from provisioner.model.recovery import PointKind
+from provisioner.model.tenant import Tenant
+from provisioner.ops import backup, drill, offboard, prune
+from provisioner.ops.house import House, RegistryView
+from provisioner.ops.many import each
+from provisioner.ops.operations import UNFINISHED, resume
+
+# A process that was started for it would have begun by then.
+HANDED_OVER = timedelta(seconds=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something that is due for a tenant, and why."""
+
+    tenant: str
+    what: str
+    why: str
+    run: Callable[[Progress], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """How a job ended. `outcome`: done, held (somebody else is at it), or failed, with the error's words."""
+
+    tenant: str
+    what: str
+    outcome: str
+    detail: str
+
+
+def tick(house: House, progress: Progress, *, at_once: int = 4) -> list[Done]:
+    """Do all that is due now, several tenants at once; a tenant's jobs one after the other."""
+    registry = house.registry().load()
+    jobs = list(due(house, registry))
+    tenants = list(dict.fromkeys(j.tenant for j in jobs))
+
+    def one(tenant: str) -> list[Done]:
+        return [_done(job, progress) for job in jobs if job.tenant == tenant]
+
+    return [done for row in each(house, tenants, one, at_once=at_once) for done in row]
+
+
+def reap(house: House, progress: Progress) -> list[Done]:
+    """Go on with drills whose process is gone: what they made ends with them."""
+    jobs = [job for job in _left_behind(house, house.clock.now()) if job.what == "drill"]
+    return each(house, jobs, lambda job: _done(job, progress), at_once=4)
+
+
+def due(house: House, registry: RegistryView) -> Iterator[Job]:
+    """All that is due, in the order in which it is done: what was left behind comes first."""
+    tenants, now = {t.id: t for t in registry.tenants()}, house.clock.now()
+    records = house.records()
+    yield from _left_behind(house, now)
+    for record in records:
+        tenant = tenants.get(record.id)
+        if tenant is not None and record.lifecycle is Lifecycle.ACTIVE:
+            yield from _of_active(house, registry, tenant, record, now)
+        elif record.lifecycle is Lifecycle.SUSPENDED:
+            yield from _of_suspended(house, record, now)
+        elif record.lifecycle is Lifecycle.RETIRED:
+            yield from _of_retired(house, record, now)
+
+
+def _left_behind(house: House, now: datetime) -> Iterator[Job]:
+    """Operations that were handed over and not begun, and drills whose process is gone: their quarantine must end."""
+    for operation in house.ledger.operations(statuses=(OperationStatus.QUEUED,), limit=200):
+        if now - operation.started_at > HANDED_OVER:
+            yield Job(
+                operation.tenant,
+                operation.kind,
+                f"operation {operation.id} was handed over",
+                partial(_resume, house, operation.id),
+            )
+    for operation in house.ledger.operations(statuses=UNFINISHED, kinds=("drill",), limit=200):
+        if house.ledger.lease(f"{operation.tenant}/drill") is None:
+            yield Job(
+                operation.tenant,
+                "drill",
+                f"operation {operation.id} was left by a process that is gone",
+                partial(_resume, house, operation.id),
+            )
+
+
+def _of_active(
+    house: House, registry: RegistryView, tenant: Tenant, record: TenantRecord, now: datetime
+) -> Iterator[Job]:
+    policy, points = tenant.backup, house.ledger.points(tenant=tenant.id)
+    if backup_due(points, policy, now):
+        operation_id = scheduled_id(tenant.id, "backup", slot(policy, now), timedelta(hours=policy.every_hours))
+        yield Job(
+            tenant.id,
+            "backup",
+            f"every {policy.every_hours} h",
+            lambda progress: backup.create_one(
+                house, registry, tenant, progress, kind=PointKind.SCHEDULED, operation_id=operation_id
+            ),
+        )
+    found = prune.look(house, tenant.id, policy)
+    if found.gone or found.databases:
+        yield Job(tenant.id, "prune", "retention", lambda progress: prune.prune(house, registry, [tenant], progress))
+    fact = record.facts.get("drill")
+    if points and drill_due(fact.at if fact else None, policy, now):
+        number = int(now.timestamp()) // (policy.drill_days * 86_400)
+        operation_id = scheduled_id(tenant.id, "drill", number, timedelta(days=policy.drill_days))
+        yield Job(
+            tenant.id,
+            "drill",
+            f"every {policy.drill_days} days",
+            lambda progress: drill.drill_one(house, registry, tenant, progress, operation_id=operation_id),
+        )
+
+
+def _of_suspended(house: House, record: TenantRecord, now: datetime) -> Iterator[Job]:
+    day = offboard.due_day(record)
+    if day is not None and day <= now.date():
+
+        def retire(progress: Progress) -> object:
+            operation_id = scheduled_id(record.id, "retire", day.toordinal(), timedelta(days=1))
+            payload = offboard.propose_retire(house, record.id)
+            goodbye = offboard.Goodbye(record.id, "retire", operation_id, payload, day)
+            return offboard.carry_out(house, goodbye, progress)
+
+        yield Job(record.id, "retire", f"its grace period ended on {day}", retire)
+
+
+def _of_retired(house: House, record: TenantRecord, now: datetime) -> Iterator[Job]:
+    points = house.ledger.points(tenant=record.id)
+    if any(p.expires is not None and p.expires < now.date() for p in points):
+        yield Job(
+            record.id,
+            "prune",
+            "the last recovery point of a retired tenant has expired",
+            lambda progress: prune.prune_retired(house, record.id, progress),
+        )
+
+
+def scheduled_id(tenant: str, kind: str, number: int, period: timedelta) -> str:
+    """The id of a schedule's operation: the same for every worker, sorted by time as any other."""
+    milliseconds = int(number * period.total_seconds() * 1000)
+    return f"{milliseconds:011x}{digest([tenant, kind, number])[:6]}"
+
+
+def _resume(house: House, operation_id: str, progress: Progress) -> object:
+    return resume(house, operation_id, progress)
+
+
+def _done(job: Job, progress: Progress) -> Done:
+    try:
+        job.run(progress)
+    except LeaseHeldError as error:
+        return Done(job.tenant, job.what, "held", error.message)
+    except ProvisionError as error:
+        return Done(job.tenant, job.what, "failed", error.message)
+    return Done(job.tenant, job.what, "done", job.why)

@@ -9,6 +9,7 @@ from provisioner.model.change import Event, EventKind
 from provisioner.model.cloud import Caller
 from provisioner.model.errors import AuthenticationError, UsageError
 from provisioner.model.json import JsonDict
+from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import Progress
 from provisioner.model.stack import DatabaseArgs, StackArgs
 from provisioner.model.tenant import CloudKind, Sizing, Target, Tenant, desired_digest
@@ -46,7 +47,8 @@ def stack_args(house: House, registry: RegistryView, tenant: Tenant, release: st
 def known_databases(house: House, tenant_id: str) -> tuple[DatabaseArgs, ...]:
     """The databases that a tenant has: one, until a restore made another."""
     record = next((r for r in house.records() if r.id == tenant_id), None)
-    fact = record.facts.get("databases") if record else None
+    living = record is not None and record.lifecycle is not Lifecycle.RETIRED
+    fact = record.facts.get("databases") if record and living else None
     known: Any = fact.value["databases"] if fact else [{}]
     return tuple(DatabaseArgs(**d) for d in known)
 

@@ -13,6 +13,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -95,7 +96,16 @@ def as_nobody() -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """One server for each worker of pytest."""
+    with running_cluster() as cluster:
+        cluster.execute("CREATE ROLE product LOGIN")
+        yield cluster
+
+
+@contextmanager
+def running_cluster() -> Iterator[Cluster]:
+    """A new server, gone at the end."""
     home = Path(tempfile.mkdtemp(prefix="notes-db-"))
+    cluster = None
     try:
         if os.geteuid() == 0:
             os.chown(home, _NOBODY, _NOBODY)
@@ -109,10 +119,10 @@ def cluster() -> Iterator[Cluster]:
             [*command, "--locale=C", "--encoding=UTF8"], cwd=home, check=True, capture_output=True, **as_nobody()
         )
         cluster.start()
-        cluster.execute("CREATE ROLE product LOGIN")
         yield cluster
-        cluster.stop()
     finally:
+        if cluster is not None:
+            cluster.stop()
         shutil.rmtree(home)
 
 

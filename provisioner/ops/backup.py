@@ -70,7 +70,7 @@ def propose(
     """The frozen input of an operation that makes a recovery point."""
     release = active(house, tenant.id, "backed up")
     args = stack_args(house, registry, tenant, release)
-    part = wanted(tenant, operation_id, kind, house.clock.now(), days=days)
+    part = wanted(tenant.id, tenant.backup, operation_id, kind, house.clock.now(), days=days)
     return freeze(house, registry, tenant, args, point=part, operation=operation_id)
 
 

@@ -16,12 +16,11 @@ from provisioner.model.json import JsonDict
 from provisioner.model.ledger import Operation, StepStatus, TenantRecord
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import OperationDefinition, OperationStepDefinition, Progress, StepContext
-from provisioner.model.recovery import PointKind, Verdict
-from provisioner.model.tenant import Tenant
-from provisioner.ops.desired import confirm_caller, freeze, stack_args
+from provisioner.model.recovery import BackupPolicy, PointKind, Verdict
+from provisioner.ops.desired import confirm_caller, freeze, stack_args, thaw_args
 from provisioner.ops.drill import conclude
 from provisioner.ops.export import Export, refuse_folder
-from provisioner.ops.house import House, RegistryView
+from provisioner.ops.house import House
 from provisioner.ops.operations import new_id, unfinished
 from provisioner.ops.points import Points, wanted
 from provisioner.ops.quarantine import Quarantine, proof_part, quarantine_args
@@ -85,18 +84,17 @@ def has_data(record: TenantRecord) -> bool:
 
 def propose_retire(house: House, tenant_id: str) -> JsonDict:
     """The frozen input of the destruction."""
-    registry = house.registry().load()
     record = house.ledger.tenant(tenant_id)
     known = record.facts.get("offboarding") if record else None
     final: Any = known.value if known else {}
-    more = {"final": final.get("point"), "final_until": final.get("keep_until"), "export": final.get("export")}
-    proof: JsonDict = {"evidence": final.get("evidence"), "hash": final.get("hash")}
-    if tenant_id in registry.tenant_ids():
-        tenant = registry.tenant(tenant_id)
-        release = (record.assigned_release if record else None) or tenant.desired_release
-        args = stack_args(house, registry, tenant, release)
-        return freeze(house, registry, tenant, args, proof=proof, **more)
-    return {**_last_payload(house, tenant_id), "proof": proof, **more}
+    base, _ = _base(house, tenant_id)
+    return {
+        **base,
+        "final": final.get("point"),
+        "final_until": final.get("keep_until"),
+        "export": final.get("export"),
+        "proof": {"evidence": final.get("evidence"), "hash": final.get("hash")},
+    }
 
 
 def carry_out(house: House, goodbye: Goodbye, progress: Progress) -> JsonDict:
@@ -107,52 +105,47 @@ def carry_out(house: House, goodbye: Goodbye, progress: Progress) -> JsonDict:
 
 def _propose_offboard(house: House, record: TenantRecord, folder: Path, *, now: bool) -> Goodbye:
     """First the last recovery point. Only a tenant that runs can prove and hand over what it has."""
-    if record.lifecycle is not Lifecycle.ACTIVE:
+    if record.lifecycle not in (Lifecycle.ACTIVE, Lifecycle.FAILED):
         hints = {Lifecycle.SUSPENDED: f"provision resume {record.id}"}
         raise UsageError(
             f"tenant {record.id} can't be offboarded: it is {record.lifecycle}, and its last recovery point must be "
             "made while it runs",
-            hint=hints.get(record.lifecycle, f"provision apply {record.id}"),
+            hint=hints.get(record.lifecycle, f"provision operations list --tenant {record.id} --unfinished"),
         )
     refuse_folder(folder)
-    registry = house.registry().load()
-    tenant = registry.tenant(record.id)
-    operation_id = new_id(house.clock)
-    due = house.clock.now().date() + timedelta(days=0 if now else tenant.backup.grace_days)
-    payload = _offboard_payload(house, registry, tenant, str(record.assigned_release), operation_id, due, folder)
+    base, policy = _base(house, record.id)
+    operation_id, at = new_id(house.clock), house.clock.now()
+    due = at.date() + timedelta(days=0 if now else policy.grace_days)
+    keep = (due - at.date()).days + policy.final_days
+    point = wanted(record.id, policy, operation_id, PointKind.FINAL, at, days=keep)
+    # The key is the point's, which isn't made yet.
+    inside = quarantine_args(thaw_args(base), str(point["id"]), "", operation_id, at)
+    previous = record.facts.get("drill")
+    payload: JsonDict = {
+        **base,
+        "point": point,
+        "proof": proof_part(inside, None, at, previous.value if previous else None),
+        "folder": str(folder.absolute()),
+        "due": due.isoformat(),
+    }
     return Goodbye(record.id, "offboard", operation_id, payload, due)
 
 
-def _offboard_payload(
-    house: House, registry: RegistryView, tenant: Tenant, release: str, operation_id: str, due: date, folder: Path
-) -> JsonDict:
-    args, at, policy = stack_args(house, registry, tenant, release), house.clock.now(), tenant.backup
-    keep = (due - at.date()).days + policy.final_days
-    point = wanted(tenant, operation_id, PointKind.FINAL, at, days=keep)
-    # The key is the point's, which isn't made yet.
-    inside = quarantine_args(args, str(point["id"]), "", operation_id, at)
-    previous = house.ledger.fact(tenant.id, "drill")
-    return freeze(
-        house,
-        registry,
-        tenant,
-        args,
-        point=point,
-        proof=proof_part(inside, None, at, previous.value if previous else None),
-        folder=str(folder.absolute()),
-        due=due.isoformat(),
-    )
-
-
-def _last_payload(house: House, tenant_id: str) -> JsonDict:
-    """An entry removed by hand leaves the stack behind: what it was is in the tenant's last operation."""
-    last: Operation | None = next(iter(house.ledger.operations(tenant=tenant_id, limit=1)), None)
+def _base(house: House, tenant_id: str) -> tuple[JsonDict, BackupPolicy]:
+    """What an operation on the tenant needs, and its tier's promise. An entry that was removed by hand leaves the stack
+    behind: what it was is in the tenant's last operation."""
+    registry, record = house.registry().load(), house.ledger.tenant(tenant_id)
+    if tenant_id in registry.tenant_ids():
+        tenant = registry.tenant(tenant_id)
+        release = (record.assigned_release if record else None) or tenant.desired_release
+        return freeze(house, registry, tenant, stack_args(house, registry, tenant, release)), tenant.backup
+    last = next(iter(house.ledger.operations(tenant=tenant_id, limit=1)), None)
     if last is None or "args" not in last.payload:
         raise UsageError(
             f"there is no tenant {tenant_id}, neither in the registry nor in the ledger", hint="provision list"
         )
     kept = ("registry", "target", "args", "digest")
-    return {k: v for k, v in last.payload.items() if k in kept}
+    return {k: v for k, v in last.payload.items() if k in kept}, BackupPolicy()
 
 
 class Offboard:

@@ -13,9 +13,8 @@ from provisioner.model.cloud import Snapshot
 from provisioner.model.errors import CancelledError, ProvisionError, RefusedError, TimedOutError
 from provisioner.model.json import JsonDict
 from provisioner.model.ports import Cloud, OperationStepDefinition, StepContext
-from provisioner.model.recovery import PointCopy, PointKind, PointStatus, RecoveryPoint
+from provisioner.model.recovery import BackupPolicy, PointCopy, PointKind, PointStatus, RecoveryPoint
 from provisioner.model.stack import StackArgs, StackOutputs
-from provisioner.model.tenant import Tenant
 from provisioner.ops.converge import stack_outputs
 from provisioner.ops.desired import thaw_args, thaw_target
 from provisioner.ops.house import House
@@ -26,11 +25,18 @@ SENTINEL_DEADLINE = 120.0
 SNAPSHOT_DEADLINE = 3 * 3600.0
 
 
-def wanted(tenant: Tenant, operation_id: str, kind: PointKind, now: datetime, *, days: int | None = None) -> JsonDict:
+def wanted(
+    tenant_id: str,
+    policy: BackupPolicy,
+    operation_id: str,
+    kind: PointKind,
+    now: datetime,
+    *,
+    days: int | None = None,
+) -> JsonDict:
     """The payload's part about one point; `days`: until when it is kept, None for as long as retention wants it."""
-    policy = tenant.backup
     return {
-        "id": f"{tenant.id}-{now:%Y%m%dt%H%M}-{operation_id[-6:]}",
+        "id": f"{tenant_id}-{now:%Y%m%dt%H%M}-{operation_id[-6:]}",
         "kind": str(kind),
         "expires": (now.date() + timedelta(days=days)).isoformat() if days is not None else None,
         "copy_region": policy.copy_region,

@@ -90,7 +90,9 @@ def end_database(
     long."""
     operation_id = new_id(house.clock)
     now = house.clock.now()
-    point = wanted(tenant, operation_id, PointKind.REPLACED, now, days=days) if days is not None else None
+    point = (
+        wanted(tenant.id, tenant.backup, operation_id, PointKind.REPLACED, now, days=days) if days is not None else None
+    )
     _run(
         house,
         registry,

@@ -27,7 +27,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["apply", "nobody"], "nobody"),
     (["plan", "--ring", "9"], "ring"),
     (["show", "nobody"], "nobody"),
-    (["offboard", "nobody", "--discard-data"], "nobody"),
+    (["offboard", "nobody", "--now"], "nobody"),
     (["operations", "show", "0123456789"], "operations list"),
     (["operations", "resume", "0123456789"], "operations list"),
     (["frobnicate"], "frobnicate"),

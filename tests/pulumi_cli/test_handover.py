@@ -96,8 +96,11 @@ def test_each_goes_on_with_what_the_other_left(installation: Installation) -> No
         for name in ("embedded", "pulumi"):
             assert planned(installation, "relay", name)[0] == "unchanged"
         assert installation.show("relay")["health"]["status"] == "healthy"
-    installation.ok("offboard", "relay", "--discard-data", "--confirm", "relay", "--engine", "pulumi")
-    assert sum(installation.census("relay").values()) == 0
+    folder = str(installation.home.parent / "relay-export")
+    words = ("offboard", "relay", "--now", "--confirm", "relay", "--export", folder)
+    installation.ok(*words, "--engine", "pulumi")
+    census = installation.census("relay")
+    assert census == {**dict.fromkeys(census, 0), "keys": 1}, "the key of the last recovery point"
 
 
 def test_the_suite_names_the_cli_that_it_ran_with() -> None:

@@ -60,6 +60,29 @@ OUTPUTS: dict[str, Json] = {
 }
 
 
+SOUND: dict[str, Any] = {
+    "connection": {"value": {"tls": "TLSv1.3", "server_version": "17.10"}, "error": ""},
+    "sentinel": {
+        "value": {
+            "tenant": "acme",
+            "release": "1.0.0",
+            "schema_version": 1,
+            "written_at": "2026-11-22T12:00:00+00:00",
+        },
+        "error": "",
+    },
+    "rows": {"value": {"notes": 100, "people": 10}, "error": ""},
+    "amcheck": {"code": 0, "text": ""},
+}
+"""What `templates/verify.sh.j2` says of a sound database."""
+ANSWERS: dict[str, Any] = {
+    "sentinel": "2026-11-22T12:00:00+00:00",
+    "verify": SOUND,
+    "probe": {"status": "ok", "tenant": "acme", "release": "1.0.0", "schema_version": 1, "detail": None},
+    "export": {"size": 4, "sha256": hashlib.sha256(b"dump").hexdigest()},
+}
+
+
 class StepClock:
     """Time that moves only when somebody sleeps."""
 
@@ -136,6 +159,7 @@ class FakeEngine:
     stacks: set[str] = field(default_factory=set)
     calls: list[tuple[str, str]] = field(default_factory=list)
     fail_up: ProvisionError | None = None
+    outputs_now: dict[str, Json] = field(default_factory=lambda: dict(OUTPUTS))
 
     def preview(self, stack: Stack, options: RunOptions = RunOptions()) -> Plan:  # noqa: B008 - as in the port
         self.calls.append(("preview", stack.name))
@@ -149,7 +173,7 @@ class FakeEngine:
         if self.fail_up is not None:
             raise self.fail_up
         self.stacks.add(stack.name)
-        return RunResult(CREATE.steps, dict(OUTPUTS))
+        return RunResult(CREATE.steps, dict(self.outputs_now))
 
     def refresh(self, stack: Stack, options: RunOptions = RunOptions()) -> RunResult:  # noqa: B008
         raise NotImplementedError
@@ -160,7 +184,7 @@ class FakeEngine:
         return RunResult(())
 
     def outputs(self, stack: Stack) -> dict[str, Json]:
-        return dict(OUTPUTS) if stack.name in self.stacks else {}
+        return dict(self.outputs_now) if stack.name in self.stacks else {}
 
     def export(self, stack: Stack) -> JsonDict | None:
         return {"deployment": {"resources": []}} if stack.name in self.stacks else None
@@ -185,8 +209,8 @@ class FakeCloud:
     database_status: dict[str, str] = field(default_factory=lambda: {"acme": "available"})
     window: Restorable | None = None
     taken: dict[str, Snapshot] = field(default_factory=dict)
-    objects: dict[str, bytes] = field(default_factory=dict)
-    answers: dict[str, Any] = field(default_factory=dict)
+    objects: dict[str, bytes] = field(default_factory=lambda: {"provision-export/database.dump": b"dump"})
+    answers: dict[str, Any] = field(default_factory=lambda: dict(ANSWERS))
 
     def caller(self) -> Caller:
         if not self.known:
@@ -250,7 +274,7 @@ class FakeCloud:
 
     def make_snapshot(self, database: str, name: str, tags: Mapping[str, str]) -> Snapshot:
         self.calls.append(f"snapshot {database} as {name}")
-        at = datetime(2026, 11, 22, 12, tzinfo=UTC)
+        at = datetime(2026, 11, 22, 12, tzinfo=UTC) + timedelta(seconds=len(self.taken))
         return self.taken.setdefault(
             name, Snapshot(name, f"arn:{name}", "available", database, 20, True, "arn:key", at, dict(tags))
         )
@@ -338,14 +362,15 @@ class InLine:
         if definition.started:
             definition.started(context())
         for step in (s for s in definition.steps if s.name not in results):
+            self._ledger.record_step(operation_id, step.name, StepStatus.STARTED)
             try:
                 results[step.name] = step.run(context())
             except ProvisionError as error:
+                self._ledger.record_step(operation_id, step.name, StepStatus.FAILED, error=error.message)
                 if definition.failed:
                     definition.failed(context(), error.message)
                 self._ledger.set_operation(operation_id, OperationStatus.FAILED, error=error.message)
                 raise
-            self._ledger.record_step(operation_id, step.name, StepStatus.STARTED)
             self._ledger.record_step(operation_id, step.name, StepStatus.DONE, result=results[step.name])
         self._ledger.set_operation(operation_id, OperationStatus.SUCCEEDED)
         return results[definition.steps[-1].name]

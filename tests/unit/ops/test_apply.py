@@ -1,4 +1,4 @@
-"""`plan`, `apply` and `offboard`: who is looked at, who is changed, and that one tenant's failure stays its own."""
+"""`plan` and `apply`: who is looked at, who is changed, and that one tenant's failure stays its own."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,14 +6,12 @@ from typing import Any
 import pytest
 
 from provisioner.model.change import Plan, PropertyChange, Step, StepOp
-from provisioner.model.errors import EngineError, ProvisionError
+from provisioner.model.errors import EngineError
 from provisioner.model.lifecycle import Lifecycle
-from provisioner.ops import offboard
 from provisioner.ops.apply import apply
-from provisioner.ops.new_tenant import carry_out, propose
 from provisioner.ops.plan import Intention, plan
-from provisioner.ops.requests import NewTenantRequest
 from tests.unit.ops.fakes import SIZING, FakeHouse, tenant
+from tests.unit.ops.people import made
 
 UPDATE = Plan((Step(StepOp.UPDATE, "urn:m", "aws:ec2/instance:Instance", "machine", id="i-1"),))
 REPLACE_DATABASE = Plan(
@@ -24,13 +22,6 @@ REPLACE_DATABASE = Plan(
         ),
     )
 )  # fmt: skip
-
-
-def made(house: FakeHouse, *ids: str) -> None:
-    for tenant_id in ids:
-        house.prober.answers = [replace(house.prober.answers[0], tenant=tenant_id)]
-        carry_out(house, propose(house, NewTenantRequest(tenant_id)), lambda _: None)
-    house.fake_engine.calls.clear()
 
 
 def planned(house: FakeHouse, *, refresh: bool = False) -> dict[str, Intention]:
@@ -153,46 +144,6 @@ def test_a_failed_change_of_a_living_tenant_goes_on(house: FakeHouse) -> None:
     assert (again.verdict, again.reason) == ("change", "it is failed")
     [done] = apply(house, [again], lambda _: None)
     assert done.verdict == "applied"
-
-
-def ended(house: FakeHouse, tenant_id: str = "acme") -> dict[str, object]:
-    operation_id, payload = offboard.propose(house, tenant_id)
-    return dict(offboard.carry_out(house, tenant_id, operation_id, payload, lambda _: None))
-
-
-def test_offboarding_unprotects_empties_destroys_sweeps_and_retires(house: FakeHouse) -> None:
-    made(house, "acme")
-    assert ended(house) == {"tenant": "acme", "state": "retired"}
-    assert house.fake_engine.calls == [("up", "acme"), ("destroy", "acme")]
-    assert "empty 1-acme-files" in house.fake_cloud.calls
-    assert house.file.tenant_ids() == []
-    with pytest.raises(ProvisionError, match="retired already"):
-        offboard.propose(house, "acme")
-
-
-def test_an_offboarding_that_leaves_something_has_failed_and_goes_on(house: FakeHouse) -> None:
-    made(house, "acme")
-    house.fake_cloud.left = ["arn:left"]
-    with pytest.raises(ProvisionError, match="1 resource"):
-        ended(house)
-    assert house.file.tenant_ids() == ["acme"]
-    house.fake_cloud.left = []
-    assert ended(house) == {"tenant": "acme", "state": "retired"}
-
-
-def test_a_stack_without_an_entry_can_be_offboarded(house: FakeHouse) -> None:
-    made(house, "acme")
-    house.file.entries.clear()
-    assert ended(house)["state"] == "retired"
-
-
-def test_a_retired_name_can_be_used_again(house: FakeHouse) -> None:
-    made(house, "acme")
-    ended(house)
-    made(house, "acme")
-    record = house.ledger.tenant("acme")
-    assert record is not None
-    assert record.lifecycle is Lifecycle.ACTIVE
 
 
 def test_a_zone_that_opens_later_moves_nobody(house: FakeHouse) -> None:

@@ -1,6 +1,7 @@
 """Operations on AWS: who works where is compared and told before anything changes, and there must be room."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,17 +75,17 @@ def test_and_stop_what_goes_on(house: FakeHouse) -> None:
     assert (house.ledger.tenant("acme"), house.fake_engine.calls) == before
 
 
-def test_and_stop_apply_and_offboard(house: FakeHouse) -> None:
+def test_and_stop_apply_and_offboard(house: FakeHouse, tmp_path: Path) -> None:
     made(house)
     house.ledger.set_applied("acme", None)
     house.fake_engine.plans["acme"] = CREATE
     intentions = plan(house, house.file, house.file.tenants())
-    operation_id, payload = offboard.propose(house, "acme")
+    goodbye = offboard.propose(house, "acme", folder=tmp_path / "export")
     house.fake_cloud.account = "999999999999"
     (answer,) = apply(house, intentions, lambda _: None)
     assert isinstance(answer.error, AuthenticationError)
     with pytest.raises(AuthenticationError):
-        offboard.carry_out(house, "acme", operation_id, payload, lambda _: None)
+        offboard.carry_out(house, goodbye, lambda _: None)
     record = house.ledger.tenant("acme")
     assert record is not None
     assert record.lifecycle is Lifecycle.ACTIVE

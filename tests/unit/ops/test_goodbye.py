@@ -1,0 +1,136 @@
+"""Offboarding: nothing with data is destroyed before its last recovery point was proven and handed over."""
+
+from copy import deepcopy
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from provisioner.model.errors import ProvisionError, RefusedError, UsageError
+from provisioner.model.lifecycle import Lifecycle
+from provisioner.model.recovery import PointStatus
+from provisioner.ops import offboard, rest
+from provisioner.ops.prune import prune_retired
+from tests.unit.ops.fakes import SOUND, FakeHouse
+from tests.unit.ops.people import backed_up, made, quiet
+
+
+def left(house: FakeHouse, folder: Path, *, now: bool = False) -> Any:
+    """The next operation of acme's goodbye, carried out."""
+    return offboard.carry_out(house, offboard.propose(house, "acme", folder=folder, now=now), quiet)
+
+
+def lifecycle(house: FakeHouse) -> Lifecycle:
+    record = house.ledger.tenant("acme")
+    assert record is not None
+    return record.lifecycle
+
+
+@pytest.fixture
+def acme(house: FakeHouse) -> FakeHouse:
+    made(house, "acme")
+    return house
+
+
+def test_first_it_is_proven_exported_and_suspended(acme: FakeHouse, tmp_path: Path) -> None:
+    result = left(acme, tmp_path / "x")
+    assert lifecycle(acme) is Lifecycle.SUSPENDED
+    assert acme.fake_engine.calls[0][1].startswith("acme-d")
+    assert {name for _, name in acme.fake_engine.calls} == {acme.fake_engine.calls[0][1]}, "only the quarantine"
+    assert [c for c in acme.fake_cloud.calls if c.startswith("stop")] == ["stop i-1", "stop acme"]
+    assert (tmp_path / "x" / "database.dump").read_bytes() == b"dump"
+    assert result["due"] == (acme.clock.now().date() + timedelta(days=14)).isoformat()
+    (evidence,) = acme.ledger.evidence(tenant="acme", kind="drill")
+    assert evidence.number == result["evidence"]
+
+
+def test_before_its_day_it_rests_and_can_come_back(acme: FakeHouse, tmp_path: Path) -> None:
+    left(acme, tmp_path / "x")
+    with pytest.raises(UsageError, match="will be retired on"):
+        offboard.propose(acme, "acme", folder=tmp_path / "y")
+    operation_id, payload = rest.propose_resume(acme, "acme")
+    rest.carry_out(acme, "resume", "acme", operation_id, payload, quiet)
+    assert lifecycle(acme) is Lifecycle.ACTIVE
+    assert offboard.propose(acme, "acme", folder=tmp_path / "y").kind == "offboard", "it begins anew"
+
+
+def test_on_its_day_it_is_destroyed_but_for_the_last_point_and_its_key(acme: FakeHouse, tmp_path: Path) -> None:
+    older = backed_up(acme)
+    final = str(left(acme, tmp_path / "x")["point"])
+    acme.clock.at += timedelta(days=15)
+    result = left(acme, tmp_path / "y")
+    assert result["state"] == "retired"
+    assert acme.fake_engine.calls[-2:] == [("up", "acme"), ("destroy", "acme")]
+    assert [p.id for p in acme.ledger.points(tenant="acme")] == [final]
+    assert f"delete {older.id}" in acme.fake_cloud.calls
+    (certificate,) = acme.ledger.evidence(tenant="acme", kind="retirement")
+    kept: Any = certificate.body["kept"]
+    assert [k["kind"] for k in kept] == ["snapshot", "key"]
+    assert acme.file.tenant_ids() == []
+    with pytest.raises(UsageError, match="retired already"):
+        offboard.propose(acme, "acme", folder=tmp_path)
+
+
+def test_what_is_kept_ends_on_its_day_and_the_key_with_it(acme: FakeHouse, tmp_path: Path) -> None:
+    left(acme, tmp_path / "x", now=True)
+    left(acme, tmp_path / "x", now=True)
+    prune_retired(acme, "acme", quiet)
+    assert len(acme.ledger.points(tenant="acme")) == 1, "not yet"
+    acme.clock.at += timedelta(days=31)
+    prune_retired(acme, "acme", quiet)
+    assert acme.ledger.points(tenant="acme") == []
+    assert "retire arn:key in 30" in acme.fake_cloud.calls
+
+
+def test_a_point_that_is_not_good_stops_everything(acme: FakeHouse, tmp_path: Path) -> None:
+    damaged = deepcopy(SOUND)
+    damaged["sentinel"]["value"]["tenant"] = "beta"
+    acme.fake_cloud.answers["verify"] = damaged
+    with pytest.raises(RefusedError, match="the data is of tenant beta"):
+        left(acme, tmp_path / "x")
+    assert lifecycle(acme) is Lifecycle.ACTIVE
+    assert "stop i-1" not in acme.fake_cloud.calls
+    assert not (tmp_path / "x").exists()
+    acme.fake_cloud.answers["verify"] = SOUND
+    assert left(acme, tmp_path / "x")["tenant"] == "acme", "another point is made and proven"
+    states = [p.status for p in acme.ledger.points(tenant="acme")]
+    assert states == [PointStatus.AVAILABLE] * 2
+
+
+def test_one_that_leaves_something_has_failed_and_goes_on(acme: FakeHouse, tmp_path: Path) -> None:
+    left(acme, tmp_path / "x", now=True)
+    acme.fake_cloud.left = ["arn:left"]
+    with pytest.raises(ProvisionError, match="1 resource"):
+        left(acme, tmp_path / "x", now=True)
+    assert acme.file.tenant_ids() == ["acme"]
+    acme.fake_cloud.left = []
+    assert left(acme, tmp_path / "x", now=True)["state"] == "retired"
+
+
+def test_a_tenant_that_never_had_data_goes_at_once(house: FakeHouse, tmp_path: Path) -> None:
+    house.fake_engine.fail_up = ProvisionError("no capacity")
+    with pytest.raises(ProvisionError):
+        made(house, "acme")
+    house.fake_engine.fail_up = None
+    assert left(house, tmp_path / "x")["state"] == "retired"
+    assert not house.ledger.points(tenant="acme", deleted=True)
+
+
+def test_one_without_an_entry_can_go_too(acme: FakeHouse, tmp_path: Path) -> None:
+    acme.file.entries.clear()
+    left(acme, tmp_path / "x", now=True)
+    assert left(acme, tmp_path / "x", now=True)["state"] == "retired"
+
+
+def test_a_retired_name_can_be_used_again(acme: FakeHouse, tmp_path: Path) -> None:
+    left(acme, tmp_path / "x", now=True)
+    left(acme, tmp_path / "x", now=True)
+    made(acme, "acme")
+    assert lifecycle(acme) is Lifecycle.ACTIVE
+
+
+def test_a_folder_with_something_in_it_is_refused(acme: FakeHouse, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    with pytest.raises(UsageError, match="not empty"):
+        offboard.propose(acme, "acme", folder=tmp_path)

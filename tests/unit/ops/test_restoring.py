@@ -1,0 +1,222 @@
+"""Restores over fakes: what is meant, what would be lost, who allowed it, and which databases a tenant has when."""
+
+from copy import deepcopy
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from provisioner.model.cloud import Restorable
+from provisioner.model.errors import ProvisionError, RefusedError, UsageError
+from provisioner.model.json import Json
+from provisioner.model.lifecycle import Lifecycle
+from provisioner.model.stack import DatabaseArgs
+from provisioner.model.tenant import Waiver
+from provisioner.ops import prune, restoring
+from provisioner.ops.desired import known_databases
+from provisioner.ops.restore import beside, switched, without
+from tests.unit.ops.fakes import OUTPUTS, SOUND, FakeHouse, tenant
+from tests.unit.ops.people import backed_up, made, quiet
+
+
+@pytest.fixture
+def acme(house: FakeHouse) -> FakeHouse:
+    made(house, "acme")
+    return house
+
+
+def restored(house: FakeHouse, to: str, tenant_id: str = "acme", owner: str | None = None) -> Any:
+    """A restore, whose new database the fake cloud knows from then on."""
+    proposal = restoring.propose(house, tenant_id, to, owner=owner)
+    suffix = str(proposal.payload["made"]["suffix"])  # type: ignore[index,call-overload]
+    entry = {
+        "identifier": f"{tenant_id}-{suffix}",
+        "address": "127.9.1.9",
+        "port": 5432,
+        "master_secret_arn": "arn:new",
+    }
+    databases: Any = OUTPUTS["databases"]
+    house.fake_engine.outputs_now = {**OUTPUTS, "databases": {**databases, suffix: entry}}  # type: ignore[dict-item]
+    return restoring.carry_out(house, proposal, quiet)
+
+
+def suffixes(house: FakeHouse, tenant_id: str = "acme") -> list[tuple[str, bool]]:
+    return [(d.suffix, d.kept) for d in known_databases(house, tenant_id)]
+
+
+def test_the_point_serves_and_what_served_is_kept(acme: FakeHouse) -> None:
+    point = backed_up(acme)
+    result = restored(acme, point.id)
+    ((first, kept), (second, serves)) = suffixes(acme)
+    assert (first, kept, serves) == ("", True, False)
+    assert second.startswith("r")
+    assert [p.kind for p in acme.ledger.points(tenant="acme")] == ["before-restore", "manual"]
+    assert result["old_database"] == "acme"
+    record = acme.ledger.tenant("acme")
+    assert record is not None
+    assert record.lifecycle is Lifecycle.ACTIVE
+
+
+def test_what_is_lost_is_said_before(acme: FakeHouse) -> None:
+    point = backed_up(acme)
+    acme.clock.at += timedelta(hours=3, minutes=12)
+    words = restoring.propose(acme, "acme", point.id).loss
+    assert words.startswith("3h12m of writes since 2026-11-22 12:00 UTC will be gone from acme")
+    assert "kept until 2026-11-29" in words
+
+
+@pytest.mark.parametrize(
+    ("span", "said"),
+    [
+        (timedelta(seconds=45), "45s"),
+        (timedelta(minutes=5), "5m"),
+        (timedelta(hours=3, minutes=2), "3h02m"),
+        (timedelta(days=2, hours=4), "2d4h"),
+        (timedelta(seconds=-1), "0s"),
+    ],
+)
+def test_spans_in_words(span: timedelta, said: str) -> None:
+    assert restoring.words(span) == said
+
+
+def test_a_time_is_restored_from_the_database_that_reaches_it(acme: FakeHouse) -> None:
+    acme.clock.at += timedelta(hours=2)
+    now = acme.clock.now()
+    acme.fake_cloud.window = Restorable(now - timedelta(hours=1), now)
+    at = (now - timedelta(minutes=30)).isoformat()
+    source = restoring.propose(acme, "acme", at).source
+    assert (source.database, source.release) == ("db-acme", "1.0.0")
+    with pytest.raises(UsageError, match="only to a time from"):
+        restoring.propose(acme, "acme", (now - timedelta(minutes=90)).isoformat())
+    with pytest.raises(UsageError, match="in the future"):
+        restoring.propose(acme, "acme", (now + timedelta(minutes=5)).isoformat())
+    acme.fake_cloud.window = None
+    with pytest.raises(UsageError, match="no automated backup"):
+        restoring.propose(acme, "acme", at)
+
+
+def test_a_database_that_is_not_right_goes_again_and_the_tenant_stays(acme: FakeHouse) -> None:
+    point = backed_up(acme)
+    damaged = deepcopy(SOUND)
+    damaged["sentinel"]["value"]["tenant"] = "beta"
+    acme.fake_cloud.answers["verify"] = damaged
+    with pytest.raises(RefusedError, match="of tenant beta"):
+        restored(acme, point.id)
+    record = acme.ledger.tenant("acme")
+    assert record is not None
+    assert record.lifecycle is Lifecycle.ACTIVE
+    assert suffixes(acme) == [("", False)]
+    acme.fake_cloud.answers["verify"] = SOUND
+    restored(acme, point.id)
+    assert len(acme.ledger.operations(kinds=("restore",))) == 2, "a new restore, not the same again"
+
+
+def test_one_that_was_cut_off_goes_on_in_the_same_words_only(acme: FakeHouse) -> None:
+    point, other = backed_up(acme), backed_up(acme)
+    acme.fake_engine.fail_up = ProvisionError("throttled")
+    with pytest.raises(ProvisionError, match="throttled"):
+        restored(acme, point.id)
+    acme.fake_engine.fail_up = None
+    with pytest.raises(UsageError, match="in other words"):
+        restoring.propose(acme, "acme", other.id)
+    assert restoring.propose(acme, "acme", point.id).resumed
+    restored(acme, point.id)
+    assert len(acme.ledger.operations(kinds=("restore",))) == 1
+
+
+def test_one_that_was_cut_off_can_be_given_up(acme: FakeHouse) -> None:
+    point = backed_up(acme)
+    acme.fake_engine.fail_up = ProvisionError("throttled")
+    with pytest.raises(ProvisionError):
+        restored(acme, point.id)
+    acme.fake_engine.fail_up = None
+    restoring.abandon(acme, "acme", quiet)
+    assert suffixes(acme) == [("", False)]
+    with pytest.raises(UsageError, match="no restore"):
+        restoring.abandon(acme, "acme", quiet)
+    restored(acme, point.id)
+
+
+def test_what_was_replaced_ends_on_its_day_with_a_point(acme: FakeHouse) -> None:
+    restored(acme, backed_up(acme).id)
+    acme.clock.at += timedelta(days=9)
+    found = prune.look(acme, "acme", acme.file.tenant("acme").backup)
+    assert found.databases == [""]
+    (last,) = acme.ledger.operations(kinds=("restore",), limit=1)
+    name = f"acme-{acme.clock.now():%Y%m%dt%H%M}"
+    acme.fake_cloud.snapshot = lambda wanted: (  # type: ignore[method-assign, assignment]
+        acme.fake_cloud.taken.get(wanted)
+        or (acme.fake_cloud.make_snapshot("acme", wanted, {"provision:tenant": "acme"}) if name in wanted else None)
+    )
+    prune.prune(acme, acme.file, acme.file.tenants(), quiet)
+    assert [kept for _, kept in suffixes(acme)] == [False]
+    assert acme.ledger.points(tenant="acme")[0].kind == "replaced"
+    assert last.status == "succeeded"
+
+
+class TestConsent:
+    """One tenant's data goes into another only by a waiver of the one whose data it is."""
+
+    @pytest.fixture
+    def two(self, acme: FakeHouse) -> FakeHouse:
+        backed_up(acme)
+        made(acme, "beta")
+        return acme
+
+    @staticmethod
+    def allow(house: FakeHouse, expires: date, resource: str = "beta") -> None:
+        waiver = Waiver(resource, "restore-into", "Ann", "a merger", expires)
+        house.file.entries["acme"] = tenant("acme", waivers=(waiver,))
+
+    def test_nobody_allowed_it(self, two: FakeHouse) -> None:
+        point = two.ledger.points(tenant="acme")[0]
+        with pytest.raises(RefusedError, match="nobody has allowed"):
+            restoring.propose(two, "beta", point.id, owner="acme")
+
+    def test_it_has_expired(self, two: FakeHouse) -> None:
+        self.allow(two, date(2026, 11, 1))
+        with pytest.raises(RefusedError, match="expired on 2026-11-01"):
+            restoring.propose(two, "beta", two.ledger.points(tenant="acme")[0].id, owner="acme")
+
+    def test_it_was_for_another(self, two: FakeHouse) -> None:
+        self.allow(two, date(2026, 12, 1), "gamma")
+        with pytest.raises(RefusedError, match="nobody"):
+            restoring.propose(two, "beta", two.ledger.points(tenant="acme")[0].id, owner="acme")
+
+    def test_the_snapshot_is_copied_under_the_new_ones_key(self, two: FakeHouse) -> None:
+        self.allow(two, date(2026, 12, 1))
+        two.prober.answers = [replace(two.prober.answers[0], tenant="beta")]
+        restored(two, two.ledger.points(tenant="acme")[0].id, "beta", owner="acme")
+        copies = [c for c in two.fake_cloud.calls if c.startswith("copy")]
+        assert len(copies) == 1
+        assert copies[0].endswith("under arn:key")
+        made_from: Json = known_databases(two, "beta")[1].snapshot
+        assert str(made_from).startswith("beta-import-")
+        assert suffixes(two, "acme") == [("", False)], "the other one is untouched"
+
+    def test_anothers_point_is_refused_without_owner(self, two: FakeHouse) -> None:
+        with pytest.raises(UsageError, match="is of tenant acme, not of beta"):
+            restoring.propose(two, "beta", two.ledger.points(tenant="acme")[0].id)
+
+
+def test_a_point_whose_key_is_gone_is_refused(acme: FakeHouse) -> None:
+    point = backed_up(acme)
+    acme.fake_cloud.key = "PendingDeletion"
+    with pytest.raises(RefusedError, match="its key arn:key is PendingDeletion"):
+        restoring.propose(acme, "acme", point.id)
+    assert suffixes(acme) == [("", False)]
+
+
+def test_the_stages_of_databases(acme: FakeHouse) -> None:
+    from provisioner.ops.desired import stack_args
+
+    args = stack_args(acme, acme.file, acme.file.tenant("acme"), "1.0.0")
+    new = DatabaseArgs("r1", snapshot="s")
+    assert [(d.suffix, d.kept) for d in beside(args, new).databases] == [("", False), ("r1", True)]
+    after = switched(args, new)
+    assert [(d.suffix, d.kept) for d in after.databases] == [("", True), ("r1", False)]
+    unprotected, gone = without(after, "", final="last")
+    assert [d.final for d in unprotected.databases] == ["last", None]
+    assert [d.suffix for d in gone.databases] == ["r1"]
+    assert after.identifier(new) == "acme-r1"

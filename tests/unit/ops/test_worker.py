@@ -1,0 +1,94 @@
+"""What is due, and that the same work has the same operation, whoever finds it."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from provisioner.model.ledger import OperationStatus
+from provisioner.model.lifecycle import Lifecycle
+from provisioner.model.recovery import PointKind
+from provisioner.ops import offboard
+from provisioner.ops.worker import due, tick
+from tests.unit.ops.fakes import FakeHouse
+from tests.unit.ops.people import made, quiet
+
+
+@pytest.fixture
+def acme(house: FakeHouse) -> FakeHouse:
+    made(house, "acme")
+    return house
+
+
+def wanted(house: FakeHouse) -> list[str]:
+    return [j.what for j in due(house, house.file)]
+
+
+def test_a_backup_then_a_drill_then_nothing(acme: FakeHouse) -> None:
+    assert wanted(acme) == ["backup"]
+    assert [d.outcome for d in tick(acme, quiet)] == ["done"]
+    assert wanted(acme) == ["drill"]
+    assert [d.outcome for d in tick(acme, quiet)] == ["done"]
+    assert wanted(acme) == []
+    (point,) = acme.ledger.points(tenant="acme")
+    assert point.kind is PointKind.SCHEDULED
+
+
+def test_the_schedules_come_again(acme: FakeHouse) -> None:
+    tick(acme, quiet)
+    tick(acme, quiet)
+    acme.clock.at += timedelta(hours=25)
+    assert wanted(acme) == ["backup"]
+    tick(acme, quiet)
+    assert len(acme.ledger.points(tenant="acme")) == 2
+
+
+def test_two_workers_have_one_operation(acme: FakeHouse) -> None:
+    """Both find it due; the second one gets what the first one recorded."""
+    jobs = [*due(acme, acme.file), *due(acme, acme.file)]
+    for job in jobs:
+        job.run(quiet)
+    assert len(acme.ledger.operations(kinds=("backup",))) == 1
+    assert len(acme.ledger.points(tenant="acme")) == 1
+
+
+def test_a_goodbye_whose_day_has_come_is_carried_out(acme: FakeHouse, tmp_path: Path) -> None:
+    offboard.carry_out(acme, offboard.propose(acme, "acme", folder=tmp_path / "x"), quiet)
+    assert wanted(acme) == []
+    acme.clock.at += timedelta(days=15)
+    assert wanted(acme) == ["retire"]
+    tick(acme, quiet)
+    record = acme.ledger.tenant("acme")
+    assert record is not None
+    assert record.lifecycle is Lifecycle.RETIRED
+    acme.clock.at += timedelta(days=60)
+    assert wanted(acme) == ["prune"]
+    tick(acme, quiet)
+    assert wanted(acme) == []
+
+
+def test_what_was_handed_over_and_not_begun_is_begun(acme: FakeHouse) -> None:
+    tick(acme, quiet)
+    tick(acme, quiet)
+    (old,) = acme.ledger.operations(kinds=("backup",))
+    payload = {**old.payload, "point": {**old.payload["point"], "id": "acme-another"}}  # type: ignore[dict-item]
+    acme.ledger.begin_operation("handedover01", "backup", "acme", "sandbox", payload, queued=True)
+    assert wanted(acme) == [], "its own process has a moment"
+    acme.clock.at += timedelta(minutes=1)
+    assert wanted(acme) == ["backup"]
+    tick(acme, quiet)
+    found = acme.ledger.operation("handedover01")
+    assert found is not None
+    assert found.status is OperationStatus.SUCCEEDED
+
+
+def test_what_fails_is_told_and_stops_no_other(acme: FakeHouse) -> None:
+    made(acme, "beta")
+    acme.fake_cloud.make_snapshot = _fails  # type: ignore[method-assign, assignment]
+    assert [(d.tenant, d.outcome) for d in tick(acme, quiet)] == [("acme", "failed"), ("beta", "failed")]
+
+
+def _fails(*_: object) -> None:
+    from provisioner.model.errors import ProvisionError
+
+    raise ProvisionError("rds CreateDBSnapshot: SnapshotQuotaExceeded")

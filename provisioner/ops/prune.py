@@ -106,9 +106,10 @@ def end_database(
 
 
 def prune_retired(house: House, tenant_id: str, progress: Progress) -> None:
-    """The last recovery point of a retired tenant, when its day is over, and the key that only it needed."""
-    points = house.ledger.points(tenant=tenant_id)
-    gone = [p.id for p in expired(points, BackupPolicy(), house.clock.now())]
+    """The last recovery point of a retired tenant, when its day is over, and the key that only it needed. Retention
+    doesn't judge here: it keeps the newest of a tenant that lives."""
+    points, today = house.ledger.points(tenant=tenant_id), house.clock.now().date()
+    gone = [p.id for p in points if p.expires is not None and p.expires < today]
     last = next(iter(house.ledger.operations(tenant=tenant_id, kinds=("retire",), limit=1)), None)
     if not gone or last is None:
         return

@@ -11,7 +11,7 @@ from provisioner.model.recovery import PointKind
 from provisioner.ops.backup import active, propose
 from provisioner.ops.converge import Converge
 from provisioner.ops.desired import confirm_caller, freeze, stack_args
-from provisioner.ops.house import House
+from provisioner.ops.house import House, RegistryView
 from provisioner.ops.operations import new_id, unfinished
 from provisioner.ops.points import Points, until
 
@@ -48,6 +48,22 @@ def suspended(house: House, tenant_id: str) -> str:
     return release
 
 
+def awake(house: House, registry: RegistryView, tenant_id: str) -> bool:
+    """Whether a database of a suspended tenant runs: RDS starts a stopped one again after seven days."""
+    tenant = registry.tenant(tenant_id)
+    house.ready(tenant.target)
+    found = house.cloud(tenant.target, tenant.region).databases(tenant_id)
+    return any(d.status == "available" for d in found)
+
+
+def stop_again(house: House, tenant_id: str, progress: Progress) -> JsonDict:
+    """Stop what was started without anybody's asking."""
+    registry = house.registry().load()
+    tenant = registry.tenant(tenant_id)
+    args = stack_args(house, registry, tenant, suspended(house, tenant_id))
+    return carry_out(house, "stop", tenant_id, new_id(house.clock), freeze(house, registry, tenant, args), progress)
+
+
 def carry_out(
     house: House, kind: str, tenant_id: str, operation_id: str, payload: JsonDict, progress: Progress
 ) -> JsonDict:
@@ -65,12 +81,13 @@ class Rest:
         self._converge = Converge(house)
 
     def definitions(self) -> dict[str, OperationDefinition]:
-        """Both kinds by name."""
+        """The kinds by name."""
         suspend = (*self._points.steps(), OperationStepDefinition("stop", self.stop), _step("rest", self.rest))
         resume = (_step("start", self.start), _step("health", self.health), _step("wake", self.wake))
         return {
             "suspend": OperationDefinition("suspend", "it is being suspended", suspend),
             "resume": OperationDefinition("resume", "it is being resumed", resume),
+            "stop": OperationDefinition("stop", "it is being stopped again", (_step("stop", self.stop),)),
         }
 
     def stop(self, ctx: StepContext) -> JsonDict:

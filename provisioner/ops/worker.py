@@ -17,11 +17,13 @@ from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import Progress
 from provisioner.model.recovery import PointKind
 from provisioner.model.tenant import Tenant
-from provisioner.ops import backup, drill, offboard, prune
+from provisioner.ops import backup, drill, offboard, prune, rest
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.many import each
 from provisioner.ops.operations import UNFINISHED, resume
 
+# RDS lets a database rest for seven days; before that the cloud needn't be asked.
+RDS_STARTS_AFTER = timedelta(days=6, hours=12)
 # A process that was started for it would have begun by then.
 HANDED_OVER = timedelta(seconds=30)
 
@@ -74,7 +76,7 @@ def due(house: House, registry: RegistryView) -> Iterator[Job]:
         if tenant is not None and record.lifecycle is Lifecycle.ACTIVE:
             yield from _of_active(house, registry, tenant, record, now)
         elif record.lifecycle is Lifecycle.SUSPENDED:
-            yield from _of_suspended(house, record, now)
+            yield from _of_suspended(house, registry, record, now)
         elif record.lifecycle is Lifecycle.RETIRED:
             yield from _of_retired(house, record, now)
 
@@ -128,8 +130,12 @@ def _of_active(
         )
 
 
-def _of_suspended(house: House, record: TenantRecord, now: datetime) -> Iterator[Job]:
+def _of_suspended(house: House, registry: RegistryView, record: TenantRecord, now: datetime) -> Iterator[Job]:
     day = offboard.due_day(record)
+    known = record.id in registry.tenant_ids()
+    if known and now - record.updated_at > RDS_STARTS_AFTER and rest.awake(house, registry, record.id):
+        why = "RDS started its database again"
+        yield Job(record.id, "stop", why, lambda progress: rest.stop_again(house, record.id, progress))
     if day is not None and day <= now.date():
 
         def retire(progress: Progress) -> object:

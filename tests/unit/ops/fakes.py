@@ -228,7 +228,7 @@ class FakeCloud:
         return Database(identifier, f"db-{identifier}", status, "127.9.1.2", 5432, False, None) if status else None
 
     def databases(self, tenant: str) -> list[Database]:
-        return []
+        return [d for d in (self.database(name) for name in self.database_status) if d is not None]
 
     def ensure_password(self, secret_arn: str, username: str) -> None:
         self.calls.append(f"password {username}")

@@ -8,7 +8,7 @@ import pytest
 from provisioner.model.ledger import OperationStatus
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.recovery import PointKind
-from provisioner.ops import offboard
+from provisioner.ops import offboard, rest
 from provisioner.ops.worker import due, tick
 from tests.unit.ops.fakes import FakeHouse
 from tests.unit.ops.people import made, quiet
@@ -64,6 +64,18 @@ def test_a_goodbye_whose_day_has_come_is_carried_out(acme: FakeHouse, tmp_path: 
     acme.clock.at += timedelta(days=60)
     assert wanted(acme) == ["prune"]
     tick(acme, quiet)
+    assert wanted(acme) == []
+
+
+def test_a_database_that_rds_started_again_is_stopped_again(acme: FakeHouse) -> None:
+    operation_id, payload = rest.propose_suspend(acme, "acme")
+    rest.carry_out(acme, "suspend", "acme", operation_id, payload, quiet)
+    acme.clock.at += timedelta(days=7)
+    assert wanted(acme) == []
+    acme.fake_cloud.database_status["acme"] = "available"
+    assert wanted(acme) == ["stop"]
+    tick(acme, quiet)
+    assert acme.fake_cloud.database_status["acme"] == "stopped"
     assert wanted(acme) == []
 
 

@@ -107,14 +107,8 @@ def _of_active(
     policy, points = tenant.backup, house.ledger.points(tenant=tenant.id)
     if backup_due(points, policy, now):
         operation_id = scheduled_id(tenant.id, "backup", slot(policy, now), timedelta(hours=policy.every_hours))
-        yield Job(
-            tenant.id,
-            "backup",
-            f"every {policy.every_hours} h",
-            lambda progress: backup.create_one(
-                house, registry, tenant, progress, kind=PointKind.SCHEDULED, operation_id=operation_id
-            ),
-        )
+        make = partial(backup.create_one, house, registry, tenant, kind=PointKind.SCHEDULED, operation_id=operation_id)
+        yield Job(tenant.id, "backup", f"every {policy.every_hours} h", make)
     found = prune.look(house, tenant.id, policy)
     if found.gone or found.databases:
         yield Job(tenant.id, "prune", "retention", lambda progress: prune.prune(house, registry, [tenant], progress))
@@ -122,12 +116,8 @@ def _of_active(
     if points and drill_due(fact.at if fact else None, policy, now):
         number = int(now.timestamp()) // (policy.drill_days * 86_400)
         operation_id = scheduled_id(tenant.id, "drill", number, timedelta(days=policy.drill_days))
-        yield Job(
-            tenant.id,
-            "drill",
-            f"every {policy.drill_days} days",
-            lambda progress: drill.drill_one(house, registry, tenant, progress, operation_id=operation_id),
-        )
+        prove = partial(drill.drill_one, house, registry, tenant, operation_id=operation_id)
+        yield Job(tenant.id, "drill", f"every {policy.drill_days} days", prove)
 
 
 def _of_suspended(house: House, registry: RegistryView, record: TenantRecord, now: datetime) -> Iterator[Job]:

@@ -34,6 +34,14 @@ def test_a_backup_then_a_drill_then_nothing(acme: FakeHouse) -> None:
     assert point.kind is PointKind.SCHEDULED
 
 
+def test_both_at_once_are_two_operations(acme: FakeHouse) -> None:
+    tick(acme, quiet)
+    acme.clock.at += timedelta(days=40)
+    assert wanted(acme) == ["backup", "drill"]
+    assert [d.outcome for d in tick(acme, quiet)] == ["done", "done"]
+    assert wanted(acme) == []
+
+
 def test_the_schedules_come_again(acme: FakeHouse) -> None:
     tick(acme, quiet)
     tick(acme, quiet)

@@ -7,6 +7,7 @@ from functools import cache
 from threading import Lock
 from typing import Any
 
+from provisioner.model.deployer.place import CHECK
 from provisioner.model.errors import AuthenticationError, ProvisionError, TimedOutError, UnsupportedError
 
 _EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
@@ -19,13 +20,16 @@ _UNKNOWN_CALLER = frozenset(
         "InvalidAccessKeyId",
     }
 )
+# Calls by which the SDK gets credentials: whatever goes wrong there, there are none.
+_GETTING = frozenset({"AssumeRoleWithSAML", "AssumeRoleWithWebIdentity", "CreateToken", "GetRoleCredentials"})
 _LOGIN_HINT = "aws sso login   (or export AWS_PROFILE=..., or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)"
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
     """How to reach a cloud. None leaves the choice to the SDK's own chain (profile, environment, instance role).
-    `role_arn` is assumed on top of that, in a session that is named and tagged after `tenant`."""
+    `role_arn` is assumed on top of that, in a session that is named and tagged after `tenant`: without one as
+    nobody's, since the role can't be had without a tag."""
 
     region: str
     endpoint_url: str | None = None
@@ -42,7 +46,8 @@ class Clients:
         self.access = access
         self._lock = Lock()
         self._clients: dict[str, Any] = {}
-        self._session = _assumed(access) if access.role_arn else _session()
+        with translated("AWS configuration"):
+            self._session = _of(access)
 
     def __getitem__(self, service: str) -> Any:
         with self._lock:
@@ -70,10 +75,20 @@ class Clients:
         )
 
 
-@cache
-def _session() -> Any:
-    import boto3
+def _of(access: Access) -> Any:
+    if access.role_arn:
+        return _assumed(access)
+    return _session(own_keys=True) if access.access_key_id else _session()
 
+
+@cache
+def _session(*, own_keys: bool = False) -> Any:
+    """boto3's session. With keys of its own no profile is asked for: somebody's AWS_PROFILE is nothing to a sandbox."""
+    import boto3
+    from botocore.session import get_session
+
+    if own_keys:
+        return boto3.session.Session(botocore_session=get_session({"profile": (None, [], None, None)}))
     return boto3.session.Session()
 
 
@@ -93,9 +108,10 @@ def _assumed(access: Access) -> Any:
             raise NoCredentialsError
         return found
 
-    arguments: dict[str, Any] = {"RoleSessionName": f"provision-{access.tenant or 'tool'}"[:64]}
-    if access.tenant:
-        arguments["Tags"] = [{"Key": "tenant", "Value": access.tenant}]
+    arguments: dict[str, Any] = {
+        "RoleSessionName": f"provision-{access.tenant}"[:64] if access.tenant else CHECK,
+        "Tags": [{"Key": "tenant", "Value": access.tenant or CHECK}],
+    }
 
     def refresh() -> Any:
         fetcher = AssumeRoleCredentialFetcher(
@@ -131,14 +147,30 @@ def translated(what: str) -> Iterator[None]:
         raise _from_code(what, error) from error
     except (sdk.NoCredentialsError, sdk.PartialCredentialsError) as error:
         raise AuthenticationError(f"{what}: no AWS credentials were found", hint=_LOGIN_HINT) from error
-    except (sdk.TokenRetrievalError, sdk.UnauthorizedSSOTokenError, sdk.CredentialRetrievalError) as error:
+    except _unusable() as error:
         raise AuthenticationError(f"{what}: the AWS credentials can't be used: {error}", hint=_LOGIN_HINT) from error
-    except (sdk.ProfileNotFound, sdk.NoRegionError, sdk.ConfigParseError) as error:
+    except (sdk.ProfileNotFound, sdk.NoRegionError, sdk.ConfigParseError, sdk.InvalidConfigError) as error:
         raise AuthenticationError(f"{what}: {error}", hint="aws configure list") from error
     except (sdk.ConnectTimeoutError, sdk.ReadTimeoutError) as error:
         raise TimedOutError(f"{what}: {error}", hint="provision doctor") from error
     except sdk.BotoCoreError as error:
         raise ProvisionError(f"{what}: {error}", hint="provision doctor") from error
+
+
+@cache
+def _unusable() -> tuple[type[Exception], ...]:
+    """What the SDK raises where a profile names credentials that are expired, gone or can't be renewed."""
+    from botocore import exceptions as sdk
+
+    return (
+        sdk.CredentialRetrievalError,
+        sdk.MetadataRetrievalError,
+        sdk.RefreshWithMFAUnsupportedError,
+        sdk.SSOError,
+        sdk.TokenRetrievalError,
+        sdk.UnknownCredentialError,
+        getattr(sdk, "LoginError", sdk.SSOError),  # of `aws login`, which is younger than the oldest SDK we take
+    )
 
 
 def _from_code(what: str, error: Any) -> ProvisionError:
@@ -150,6 +182,8 @@ def _from_code(what: str, error: Any) -> ProvisionError:
         return AuthenticationError(
             f"{what}: refused ({text})", hint="provision deployer trust and provision deployer caller say what it needs"
         )
+    if error.operation_name in _GETTING:
+        return AuthenticationError(f"{what}: the AWS credentials can't be used: {code}: {text}", hint=_LOGIN_HINT)
     if code in _UNKNOWN_CALLER:
         return AuthenticationError(f"{what}: AWS does not know these credentials ({code})", hint=_LOGIN_HINT)
     if "not supported by the sandbox" in text:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from provisioner.model.deployer.place import CHECK
 from provisioner.model.suggest import suggest
 from provisioner.model.tenant import Sizing
 
@@ -17,9 +18,9 @@ SETTINGS = tuple(f.name for f in fields(Sizing))
 _SELECTORS = {"all", "fleet", "none"}
 _HOSTS = {"admin", "api", "localhost", "mail", "provision", "status", "www"}
 _COMMANDS = {"reap", "report", "show"}
-RESERVED = frozenset(_SELECTORS | _HOSTS | _COMMANDS)
-"""Not ids of tenants: words of selectors, hosts that a target's domain needs for itself, and words that stand where
-`provision drill` takes tenants."""
+RESERVED = frozenset(_SELECTORS | _HOSTS | _COMMANDS | {CHECK})
+"""Not ids of tenants: words of selectors, hosts that a target's domain needs for itself, words that stand where
+`provision drill` takes tenants, and the tenant of sessions that are nobody's."""
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 
 _LONGEST_ID = 31

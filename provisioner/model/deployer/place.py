@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 TENANT = "${aws:PrincipalTag/tenant}"
+CHECK = "provision-check"
+"""The tenant in the session's tag where none is meant. No tenant may be called so, hence it reaches nobody's."""
 BORN = {"StringEquals": {"aws:RequestTag/provision:tenant": TENANT}}
 OWN = {"StringEquals": {"aws:ResourceTag/provision:tenant": TENANT}}
 

@@ -195,6 +195,7 @@ class FakeEngine:
 
 @dataclass
 class FakeCloud:
+    clock: StepClock = field(default_factory=StepClock)
     account: str = "123456789012"
     calls: list[str] = field(default_factory=list)
     result: CommandResult = field(default_factory=lambda: CommandResult("Success", 0, "", ""))
@@ -274,7 +275,7 @@ class FakeCloud:
 
     def make_snapshot(self, database: str, name: str, tags: Mapping[str, str]) -> Snapshot:
         self.calls.append(f"snapshot {database} as {name}")
-        at = datetime(2026, 11, 22, 12, tzinfo=UTC) + timedelta(seconds=len(self.taken))
+        at = self.clock.at + timedelta(seconds=len(self.taken))
         return self.taken.setdefault(
             name, Snapshot(name, f"arn:{name}", "available", database, 20, True, "arn:key", at, dict(tags))
         )
@@ -425,7 +426,7 @@ class FakeHouse:
         self.ledger = open_ledger(f"sqlite:///{folder / 'ledger.db'}", self.clock)
         self.file = FakeRegistry()
         self.fake_engine = FakeEngine()
-        self.fake_cloud = FakeCloud()
+        self.fake_cloud = FakeCloud(clock=self.clock)
         self.prober = FakeProber([Health("healthy", "1.0.0", 1, "acme")])
         self.tools = FakeTools()
         self.started: list[str] = []

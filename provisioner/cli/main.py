@@ -9,6 +9,7 @@ import typer
 from provisioner import __version__
 from provisioner.cli import (
     backup,
+    bundle,
     deployer,
     doctor,
     drill,
@@ -57,6 +58,7 @@ tenants.register(app)
 life.register(app)
 backup.register(app)
 drill.register(app)
+bundle.register(app)
 worker.register(app)
 operations.register(app)
 registry.register(app)

@@ -34,12 +34,17 @@ def candidates(home: Path, environ: Mapping[str, str] = os.environ) -> Iterator[
 
 
 def find(home: Path, environ: Mapping[str, str] = os.environ) -> Cli:
-    """The first CLI that is there. Raises UnsupportedError where there is none, or where it is too old."""
+    """The first CLI that can be used: an old one on PATH must not hide the one that `provision setup` installed.
+    Raises UnsupportedError where there is none: of those that can't be used, for the first one's reason."""
+    reason: UnsupportedError | None = None
     for path in candidates(home, environ):
         if path.is_file() and os.access(path, os.X_OK):
-            return examine(path.absolute())
+            try:
+                return examine(path.absolute())
+            except UnsupportedError as error:
+                reason = reason or error
     looked = ", ".join(str(p) for p in candidates(home, environ))
-    raise UnsupportedError(f"there is no Pulumi CLI (looked at PATH, {looked})", hint=_SETUP)
+    raise reason or UnsupportedError(f"there is no Pulumi CLI (looked at PATH, {looked})", hint=_SETUP)
 
 
 def examine(path: Path) -> Cli:

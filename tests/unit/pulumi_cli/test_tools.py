@@ -12,6 +12,7 @@ from provisioner.engines.pulumi_cli import tools
 from provisioner.engines.pulumi_cli.cli import candidates, find
 from provisioner.engines.pulumi_cli.tools import PulumiTools
 from provisioner.model.errors import ProvisionError, UnsupportedError
+from provisioner.ops.setup import prepare
 from tests.unit.pulumi_cli import fake
 
 WANTED = version("pulumi")
@@ -140,3 +141,32 @@ def test_a_cli_that_can_not_be_used_is_named(tmp_path: Path, script: str, said: 
         find(tmp_path, {})
     assert str(path) in caught.value.message
     assert caught.value.hint == "provision setup"
+
+
+def old(folder: Path) -> Path:
+    """A CLI that is too old."""
+    path = folder / "bin" / "pulumi"
+    path.parent.mkdir(parents=True)
+    path.write_text("#!/bin/sh\necho v3.100.0\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.usefixtures("internet")
+def test_an_old_cli_on_the_path_does_not_hide_the_one_that_setup_installs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tools, "_SCRIPT", INSTALLS)
+    monkeypatch.setenv("PATH", f"{old(tmp_path / 'path').parent}:/usr/bin:/bin")
+    done = prepare(PulumiTools(tmp_path))
+    assert [(p.tool.name, p.tool.version, p.found) for p in done] == [
+        ("pulumi", WANTED, False),
+        ("plugin aws", PLUGIN, False),
+    ]
+    assert [p.found for p in prepare(PulumiTools(tmp_path))] == [True, True]
+
+
+def test_where_none_can_be_used_the_first_one_s_reason_is_told(tmp_path: Path) -> None:
+    first, _ = old(tmp_path / "path"), old(tmp_path / "cli")
+    with pytest.raises(UnsupportedError, match=f"{first} is version 3.100.0"):
+        find(tmp_path, {"PATH": str(first.parent)})

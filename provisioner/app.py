@@ -197,8 +197,10 @@ class App:
                 )
             if target.state is None or target.secrets is None:
                 raise UsageError(f"target {target.name} has no state or secrets", hint="provision registry validate")
+            from provisioner.engines.pulumi_cli.tools import own_home
+
             # Plugins come with `provision setup`: a run must not wait for a download that fails.
-            environ = {"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true"}
+            environ = {**own_home(), "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true"}
             return self._pulumi(target, Backend(target.state, target.secrets, lambda: environ, patience=20.0))
         if self.settings.engine == "pulumi":
             return self._pulumi(target, Backend(f"file://{self._state()}", "passphrase", self._attached, patience=3.0))

@@ -95,6 +95,13 @@ class PulumiTools:
             raise ProvisionError(f"{missing}, and {INSTALLER} can't be reached: {reason}", hint=manual) from error
 
 
+def own_home() -> dict[str, str]:
+    """PULUMI_HOME for runs that use the installed plugins, where it was set: what was found there, or installed there,
+    is looked for there."""
+    chosen = os.environ.get("PULUMI_HOME")
+    return {"PULUMI_HOME": str(Path(chosen).absolute())} if chosen else {}
+
+
 def _tool(cli: Cli) -> Tool:
     return Tool("pulumi", cli.version, str(cli.path))
 
@@ -111,7 +118,7 @@ def _run(words: list[str], what: str) -> None:
 
 
 def _plugins() -> Path:
-    return Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi") / "plugins"
+    return Path(own_home().get("PULUMI_HOME") or Path.home() / ".pulumi") / "plugins"
 
 
 def _manual_cli(wanted: str, where: Path) -> str:

@@ -82,11 +82,23 @@ def _(result: TenantView, console: "Console") -> None:
         ("labels", ", ".join(f"{k}={v}" for k, v in result.labels.items())),
         ("machine", result.machine.get("id")),
         ("database", where),
+        *_recovery(result.recovery),
         ("stack", f"{result.stack['name']}, {result.stack['resources']} resources" if result.stack else None),
         ("operation", f"{result.open_operation} is unfinished" if result.open_operation else None),
         ("lease", f"held by {result.holder}" if result.holder else None),
     ]
     _pairs(console, pairs)
+
+
+def _recovery(known: dict[str, Any]) -> list[tuple[str, Any]]:
+    def ago(name: str) -> str:
+        return f"{age(datetime.fromisoformat(known[name]))} ago" if name in known else "never"
+
+    words = f"{known['point']}, {ago('taken_at')}" if "point" in known else "no recovery point"
+    return [
+        ("backup", f"{words}; last proven {ago('proven_at')}" if known else None),
+        ("offboarding", f"may be retired from {known['retired_from']} on" if "retired_from" in known else None),
+    ]
 
 
 @show.register(Intentions)

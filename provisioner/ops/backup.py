@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from provisioner.model.errors import ProvisionError, UsageError
 from provisioner.model.json import JsonDict
@@ -96,8 +95,6 @@ class Backup:
         return {"backup": OperationDefinition("backup", "a recovery point is being made", steps)}
 
     def finish(self, ctx: StepContext) -> JsonDict:
-        """Record it as the newest."""
-        part: Any = ctx.payload["point"]
-        taken_at = ctx.results["snapshot"]["taken_at"]
-        self._house.ledger.observe(ctx.tenant, "backup", {"point": part["id"], "taken_at": taken_at})
-        return {"point": part["id"], "taken_at": taken_at, "copied": ctx.results["copy"]["copied"]}
+        """Whether it is there, and where else."""
+        made = ctx.results["snapshot"]
+        return {"point": made["point"], "taken_at": made["taken_at"], "copied": ctx.results["copy"]["copied"]}

@@ -120,6 +120,8 @@ class Points:
             taken_at=made.taken_at or point.taken_at,
         )
         self._house.ledger.save_point(done)
+        fact: JsonDict = {"point": done.id, "taken_at": done.taken_at.isoformat()}
+        self._house.ledger.observe(ctx.tenant, "backup", fact)
         return {"point": done.id, "taken_at": done.taken_at.isoformat(), "arn": made.arn, "size_gib": made.size_gib}
 
     def copy(self, ctx: StepContext) -> JsonDict:

@@ -111,6 +111,7 @@ class Retire:
         }
         record = self._house.ledger.add_evidence(ctx.tenant, "retirement", body, operation_id=ctx.operation_id)
         self._house.ledger.set_applied(ctx.tenant, None)
+        self._house.ledger.observe(ctx.tenant, "offboarding", {"due": None})
         self._house.ledger.set_lifecycle(ctx.tenant, Lifecycle.RETIRED, operation_id=ctx.operation_id)
         return {"tenant": ctx.tenant, "state": str(Lifecycle.RETIRED), "evidence": record.number, "hash": record.hash}
 

@@ -35,7 +35,9 @@ class HealthView:
 
 @dataclass(frozen=True, slots=True)
 class TenantView:
-    """One tenant as `show` gives it. `machine`, `database` and `stack` are empty until they exist."""
+    """One tenant as `show` gives it. `machine`, `database`, `stack` and `recovery` are empty until they exist.
+    `recovery`: the newest recovery point with its moment, when a restore was last proven, and the day on which an
+    offboarded tenant may be retired."""
 
     id: str
     state: str
@@ -50,6 +52,7 @@ class TenantView:
     machine: dict[str, Any] = field(default_factory=dict)
     database: dict[str, Any] = field(default_factory=dict)
     stack: dict[str, Any] = field(default_factory=dict)
+    recovery: dict[str, Any] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     cause: str | None = None
     open_operation: str | None = None
@@ -126,9 +129,22 @@ def _view(tenant: Tenant | None, record: TenantRecord | None) -> TenantView:
         machine=_fact(facts, "machine"),
         database=_fact(facts, "database"),
         stack=_fact(facts, "stack"),
+        recovery=_recovery(facts),
         labels=dict(tenant.labels) if tenant else {},
         cause=record.cause if record else None,
     )
+
+
+def _recovery(facts: dict[str, Fact]) -> dict[str, Any]:
+    backup, drill, due = _fact(facts, "backup"), _fact(facts, "drill"), _fact(facts, "offboarding").get("due")
+    known = {
+        "point": backup.get("point"),
+        "taken_at": backup.get("taken_at"),
+        "verdict": drill.get("verdict"),
+        "proven_at": drill.get("proven_at"),
+        "retired_from": due,
+    }
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def _fact(facts: dict[str, Fact], name: str) -> dict[str, Any]:

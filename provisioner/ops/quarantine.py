@@ -15,6 +15,7 @@ from provisioner.ops.checks import Check, Expected, database_checks, newest_writ
 from provisioner.ops.converge import BOOTSTRAP_DEADLINE, stack_outputs
 from provisioner.ops.desired import thaw_args, thaw_target
 from provisioner.ops.house import House
+from provisioner.ops.leftovers import refuse_leftovers
 from provisioner.ops.machine import answer, command, master_allowed
 from provisioner.ops.scripts import Login, bootstrap_script, login_script, probe_script
 
@@ -133,12 +134,7 @@ class Quarantine:
         options = RunOptions(progress=ctx.progress, cancel=ctx.cancel, deadline=DESTROY_DEADLINE, guard=ctx.guard)
         engine.destroy(stack, options)
         left = cloud.leftovers(ctx.tenant, stack=f"{args.project}/{args.name}")
-        if left:
-            listing = "\n".join(f"  {arn}" for arn in left)
-            raise ProvisionError(
-                f"{len(left)} resource(s) of quarantine {args.name} are still there after the destroy:\n{listing}",
-                hint=f"delete them by hand, then provision operations resume {ctx.operation_id}",
-            )
+        refuse_leftovers(ctx, left, f"quarantine {args.name}")
         return {"left": 0}
 
     def expected(self, ctx: StepContext) -> Expected:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from provisioner.model.change import Event, EventKind
-from provisioner.model.errors import EngineError, ProvisionError
+from provisioner.model.errors import EngineError
 from provisioner.model.json import Json, JsonDict
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import Cloud, Engine, OperationDefinition, OperationStepDefinition, RunOptions, StepContext
@@ -12,6 +12,7 @@ from provisioner.model.recovery import PointStatus, RecoveryPoint
 from provisioner.model.stack import StackArgs
 from provisioner.ops.desired import thaw_args, thaw_registry, thaw_target, unprotected
 from provisioner.ops.house import House
+from provisioner.ops.leftovers import refuse_leftovers
 
 DEADLINE = 60 * 60.0
 
@@ -85,12 +86,7 @@ class Retire:
         """Look by tag and name for anything that is left; an offboarding that leaves something has failed."""
         kept = {k["what"] for k in self.kept(ctx)}
         left = [found for found in self._cloud(ctx).leftovers(ctx.tenant) if found not in kept]
-        if left:
-            listing = "\n".join(f"  {arn}" for arn in left)
-            raise ProvisionError(
-                f"{len(left)} resource(s) of {ctx.tenant} are still there after the destroy:\n{listing}",
-                hint=f"delete them by hand, then provision operations resume {ctx.operation_id}",
-            )
+        refuse_leftovers(ctx, left, ctx.tenant)
         return {"left": 0}
 
     def certify(self, ctx: StepContext) -> JsonDict:

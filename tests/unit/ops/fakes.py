@@ -1,10 +1,7 @@
 """A house of fakes, with a real ledger. Each fake keeps what it was asked, so that tests assert on the transcript."""
 
-import hashlib
-import json
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event as Flag
 from typing import Any
@@ -12,17 +9,9 @@ from typing import Any
 from provisioner.ledger.store import open_ledger
 from provisioner.model.change import Plan, RunResult, Step, StepOp
 from provisioner.model.cloud import (
-    Caller,
-    CommandResult,
-    Database,
     Health,
-    Machine,
-    Quota,
-    Restorable,
-    Snapshot,
-    StoredFile,
 )
-from provisioner.model.errors import AuthenticationError, ProvisionError, UnsupportedError, UsageError
+from provisioner.model.errors import ProvisionError, UnsupportedError, UsageError
 from provisioner.model.json import Json, JsonDict
 from provisioner.model.ledger import OperationStatus, StepStatus, TenantRecord
 from provisioner.model.ports import OperationDefinition, Progress, RunOptions, Stack, StepContext
@@ -30,6 +19,7 @@ from provisioner.model.stack import StackArgs
 from provisioner.model.tenant import CloudKind, Release, Sizing, Target, Tenant
 from provisioner.model.tools import Tool
 from provisioner.ops.definitions import definitions
+from tests.unit.ops.fake_cloud import FakeCloud, StepClock
 
 SIZING = Sizing("t4g.small", 20, "address", "db.t4g.micro", "17", 20, 100, False, False, 7, 30, True)
 TARGET = Target("sandbox", CloudKind.SANDBOX, ("eu-west-1",), "sandbox.test")
@@ -58,46 +48,6 @@ OUTPUTS: dict[str, Json] = {
         }
     },
 }
-
-
-SOUND: dict[str, Any] = {
-    "connection": {"value": {"tls": "TLSv1.3", "server_version": "17.10"}, "error": ""},
-    "sentinel": {
-        "value": {
-            "tenant": "acme",
-            "release": "1.0.0",
-            "schema_version": 1,
-            "written_at": "2026-11-22T12:00:00+00:00",
-        },
-        "error": "",
-    },
-    "rows": {"value": {"notes": 100, "people": 10}, "error": ""},
-    "amcheck": {"code": 0, "text": ""},
-}
-"""What `templates/verify.sh.j2` says of a sound database."""
-ANSWERS: dict[str, Any] = {
-    "sentinel": "2026-11-22T12:00:00+00:00",
-    "verify": SOUND,
-    "probe": {"status": "ok", "tenant": "acme", "release": "1.0.0", "schema_version": 1, "detail": None},
-    "export": {"size": 4, "sha256": hashlib.sha256(b"dump").hexdigest()},
-}
-
-
-class StepClock:
-    """Time that moves only when somebody sleeps."""
-
-    def __init__(self) -> None:
-        self.at = datetime(2026, 11, 22, 12, tzinfo=UTC)
-
-    def now(self) -> datetime:
-        self.at += timedelta(milliseconds=1)
-        return self.at
-
-    def monotonic(self) -> float:
-        return self.at.timestamp()
-
-    def sleep(self, seconds: float) -> None:
-        self.at += timedelta(seconds=seconds)
 
 
 def tenant(tenant_id: str = "acme", **changes: Any) -> Tenant:
@@ -191,149 +141,6 @@ class FakeEngine:
 
     def import_(self, stack: Stack, deployment: Mapping[str, Json]) -> None:
         raise NotImplementedError
-
-
-@dataclass
-class FakeCloud:
-    clock: StepClock = field(default_factory=StepClock)
-    account: str = "123456789012"
-    calls: list[str] = field(default_factory=list)
-    result: CommandResult = field(default_factory=lambda: CommandResult("Success", 0, "", ""))
-    left: list[str] = field(default_factory=list)
-    region: str = "eu-west-1"
-    limits: list[Quota] = field(default_factory=list)
-    refused: list[str] = field(default_factory=list)
-    skew: timedelta = timedelta()
-    key: str | None = "Enabled"
-    known: bool = True
-    machine_state: str = "running"
-    database_status: dict[str, str] = field(default_factory=lambda: {"acme": "available"})
-    window: Restorable | None = None
-    taken: dict[str, Snapshot] = field(default_factory=dict)
-    objects: dict[str, bytes] = field(default_factory=lambda: {"provision-export/database.dump": b"dump"})
-    answers: dict[str, Any] = field(default_factory=lambda: dict(ANSWERS))
-
-    def caller(self) -> Caller:
-        if not self.known:
-            raise AuthenticationError("no AWS credentials were found", hint="aws sso login")
-        return Caller(self.account, "arn:operator", self.region)
-
-    def zones(self) -> tuple[str, ...]:
-        return ("eu-west-1a", "eu-west-1b", "eu-west-1c")
-
-    def machines(self, tenant: str) -> list[Machine]:
-        return [Machine("i-1", self.machine_state, "ami-1", "t4g.small", "10.0.0.4")]
-
-    def database(self, identifier: str) -> Database | None:
-        status = self.database_status.get(identifier)
-        return Database(identifier, f"db-{identifier}", status, "127.9.1.2", 5432, False, None) if status else None
-
-    def databases(self, tenant: str) -> list[Database]:
-        return [d for d in (self.database(name) for name in self.database_status) if d is not None]
-
-    def ensure_password(self, secret_arn: str, username: str) -> None:
-        self.calls.append(f"password {username}")
-
-    def allow_secret(self, role: str, secret_arn: str, minutes: int) -> None:
-        self.calls.append(f"allow {secret_arn}")
-
-    def forbid_secret(self, role: str) -> None:
-        self.calls.append("forbid")
-
-    def run_command(self, machine_id: str, script: str, *, comment: str, timeout: float) -> CommandResult:
-        """A script's answer is that of the last word but one of its comment: `provision WHAT TENANT`."""
-        self.calls.append(comment)
-        what = comment.split()[1]
-        if what in self.answers and self.result.status == "Success":
-            return replace(self.result, stdout=json.dumps(self.answers[what]))
-        return self.result
-
-    def start_machine(self, machine_id: str) -> None:
-        self.calls.append(f"start {machine_id}")
-        self.machine_state = "running"
-
-    def stop_machine(self, machine_id: str) -> None:
-        self.calls.append(f"stop {machine_id}")
-        self.machine_state = "stopped"
-
-    def start_database(self, identifier: str) -> None:
-        self.calls.append(f"start {identifier}")
-        self.database_status[identifier] = "available"
-
-    def stop_database(self, identifier: str) -> None:
-        self.calls.append(f"stop {identifier}")
-        self.database_status[identifier] = "stopped"
-
-    def restorable(self, identifier: str) -> Restorable | None:
-        return self.window
-
-    def snapshot(self, name: str) -> Snapshot | None:
-        return self.taken.get(name)
-
-    def snapshots(self, tenant: str) -> list[Snapshot]:
-        return [s for s in self.taken.values() if s.tags["provision:tenant"] == tenant]
-
-    def make_snapshot(self, database: str, name: str, tags: Mapping[str, str]) -> Snapshot:
-        self.calls.append(f"snapshot {database} as {name}")
-        at = self.clock.at + timedelta(seconds=len(self.taken))
-        return self.taken.setdefault(
-            name, Snapshot(name, f"arn:{name}", "available", database, 20, True, "arn:key", at, dict(tags))
-        )
-
-    def copy_snapshot(self, source_arn: str, name: str, tags: Mapping[str, str], key: str | None) -> Snapshot:
-        self.calls.append(f"copy {source_arn} as {name} under {key}")
-        source = self.taken[source_arn.removeprefix("arn:")]
-        self.taken[name] = replace(source, name=name, arn=f"arn:{name}", key=key or source.key, tags=dict(tags))
-        return self.taken[name]
-
-    def delete_snapshot(self, name: str) -> None:
-        self.calls.append(f"delete {name}")
-        self.taken.pop(name, None)
-
-    def retire_key(self, key_arn: str, days: int) -> None:
-        self.calls.append(f"retire {key_arn} in {days}")
-
-    def fetch_files(self, bucket: str, prefix: str, folder: Path) -> list[StoredFile]:
-        self.calls.append(f"fetch {bucket}/{prefix}")
-        folder.mkdir(parents=True, exist_ok=True)
-        found = []
-        for key, data in self.objects.items():
-            if key.startswith(prefix):
-                path = folder / key.removeprefix(prefix)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(data)
-                found.append(StoredFile(key.removeprefix(prefix), len(data), hashlib.sha256(data).hexdigest()))
-        return found
-
-    def delete_files(self, bucket: str, prefix: str) -> None:
-        self.calls.append(f"delete {bucket}/{prefix}")
-        self.objects = {k: v for k, v in self.objects.items() if not k.startswith(prefix)}
-
-    def empty_bucket(self, bucket: str) -> None:
-        self.calls.append(f"empty {bucket}")
-
-    def leftovers(self, tenant: str, *, stack: str | None = None) -> list[str]:
-        return self.left
-
-    def find(
-        self, type_: str, inputs: Mapping[str, Json], tags: Mapping[str, str], known: Collection[str]
-    ) -> str | None:
-        raise NotImplementedError
-
-    def quotas(self) -> list[Quota]:
-        return self.limits
-
-    def vcpus(self, instance_type: str) -> int:
-        return 2
-
-    def denied(self, actions: Sequence[str]) -> list[str]:
-        return self.refused
-
-    def key_state(self, key: str) -> str | None:
-        return self.key
-
-    def clock_skew(self) -> timedelta:
-        return self.skew
 
 
 @dataclass

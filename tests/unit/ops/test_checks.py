@@ -8,7 +8,7 @@ import pytest
 from provisioner.model.cloud import Health
 from provisioner.model.recovery import Verdict
 from provisioner.ops.checks import Check, Expected, database_checks, product_check, verdict_of
-from tests.unit.ops.fakes import SOUND
+from tests.unit.ops.fake_cloud import SOUND
 
 EXPECTED = Expected("acme", 1, "17", rows={"notes": 100, "people": 10}, rows_schema=1)
 

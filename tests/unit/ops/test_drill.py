@@ -11,7 +11,8 @@ from provisioner.model.errors import AuthenticationError, EngineError, Provision
 from provisioner.model.recovery import Verdict
 from provisioner.ops.drill import drill, drill_one
 from provisioner.ops.report import page, report
-from tests.unit.ops.fakes import SOUND, FakeHouse
+from tests.unit.ops.fake_cloud import SOUND
+from tests.unit.ops.fakes import FakeHouse
 from tests.unit.ops.people import backed_up, made, quiet
 
 

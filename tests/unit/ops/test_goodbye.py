@@ -12,7 +12,8 @@ from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.recovery import PointStatus
 from provisioner.ops import offboard, rest
 from provisioner.ops.prune import prune_retired
-from tests.unit.ops.fakes import SOUND, FakeHouse
+from tests.unit.ops.fake_cloud import SOUND
+from tests.unit.ops.fakes import FakeHouse
 from tests.unit.ops.people import backed_up, made, quiet
 
 

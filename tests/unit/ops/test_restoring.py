@@ -16,7 +16,8 @@ from provisioner.model.tenant import Waiver
 from provisioner.ops import prune, restoring
 from provisioner.ops.desired import known_databases
 from provisioner.ops.restore import beside, switched, without
-from tests.unit.ops.fakes import OUTPUTS, SOUND, FakeHouse, tenant
+from tests.unit.ops.fake_cloud import SOUND
+from tests.unit.ops.fakes import OUTPUTS, FakeHouse, tenant
 from tests.unit.ops.people import backed_up, made, quiet
 
 

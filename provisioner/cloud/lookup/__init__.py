@@ -9,7 +9,7 @@ from typing import Any
 
 from provisioner.cloud.lookup import linked, named, tagged
 from provisioner.cloud.session import Clients
-from provisioner.model.errors import ProvisionError, UnsupportedError
+from provisioner.model.errors import ProvisionError, RefusedError, UnsupportedError
 
 AGAIN: Mapping[str, str] = {
     "aws:acm/certificateValidation:CertificateValidation": "it only waits",
@@ -29,6 +29,7 @@ AGAIN: Mapping[str, str] = {
     "aws:sns/topicPolicy:TopicPolicy": "a setting of the topic",
 }
 """Types that need no lookup: making them again changes nothing, and why."""
+_RESOURCE = "provision:resource"
 
 
 def find(
@@ -37,19 +38,40 @@ def find(
     """The contract is `provisioner.model.ports.Cloud.find`."""
     if type_ in AGAIN:
         return None
+    wanted = {**tags, **{k: v for k, v in (inputs.get("tags") or {}).items() if k == _RESOURCE}}
     if type_ in tagged.TYPES:
-        wanted = {**tags, **{k: v for k, v in (inputs.get("tags") or {}).items() if k == "provision:resource"}}
-        if len(wanted) == len(tags):
-            raise UnsupportedError(f"a {type_} without the tag provision:resource can't be looked up")
-        found = sorted(set(tagged.TYPES[type_](clients, wanted)) - set(known))
-        if len(found) > 1:
-            raise ProvisionError(
-                f"{len(found)} of {type_} carry the tags {wanted}: {', '.join(found)}",
-                hint="delete the one that nothing uses, then run the same command again",
-            )
-        return found[0] if found else None
-    look = named.TYPES.get(type_) or linked.TYPES.get(type_)
-    if look is None:
+        return _by_tags(clients, type_, wanted, known)
+    if type_ not in named.TYPES and type_ not in linked.TYPES:
         raise UnsupportedError(f"{type_} can't be looked up")
     # A name or a link is there once: what the state has is not what the cut-off creation made.
-    return None if known else look(clients, inputs)
+    if known:
+        return None
+    if type_ in linked.TYPES:
+        return linked.TYPES[type_](clients, inputs)
+    found = named.TYPES[type_](clients, inputs)
+    if found is not None and not found.own:
+        _claim(type_, found, wanted)
+    return found.id if found else None
+
+
+def _by_tags(clients: Clients, type_: str, wanted: Mapping[str, str], known: Collection[str]) -> str | None:
+    if _RESOURCE not in wanted:
+        raise UnsupportedError(f"a {type_} without the tag {_RESOURCE} can't be looked up")
+    found = sorted(set(tagged.TYPES[type_](clients, wanted)) - set(known))
+    if len(found) > 1:
+        raise ProvisionError(
+            f"{len(found)} of {type_} carry the tags {wanted}: {', '.join(found)}",
+            hint="delete the one that nothing uses, then run the same command again",
+        )
+    return found[0] if found else None
+
+
+def _claim(type_: str, found: named.Named, wanted: Mapping[str, str]) -> None:
+    """Whatever is taken over will be destroyed with the stack one day: another's of the same name must not be."""
+    lacking = {k: v for k, v in wanted.items() if found.tags.get(k) != v}
+    if lacking:
+        said = "; ".join(f"its tag {k} is {found.tags.get(k) or 'missing'}, not {v}" for k, v in lacking.items())
+        raise RefusedError(
+            f"{found.id} ({type_}) has the name that the stack needs, and isn't the stack's: {said}",
+            hint="look whose it is; rename or delete it, then run the same command again",
+        )

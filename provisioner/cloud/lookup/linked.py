@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from provisioner.cloud.session import Clients, translated
+from provisioner.model.errors import RefusedError
 
 Inputs = Mapping[str, Any]
 
@@ -34,13 +35,28 @@ def _listener(clients: Clients, inputs: Inputs) -> str | None:
 
 
 def _record(clients: Clients, inputs: Inputs) -> str | None:
-    zone, name, kind = inputs["zoneId"], inputs["name"].rstrip("."), inputs["type"]
+    """A record that says what ours will say. Another one of that name leads customers elsewhere, and is somebody's."""
+    zone, name, kind = inputs["zoneId"], _plain(inputs["name"]), inputs["type"]
     with translated("route53 ListResourceRecordSets"):
         answer = clients["route53"].list_resource_record_sets(
             HostedZoneId=zone, StartRecordName=name, StartRecordType=kind, MaxItems="1"
         )
-    found = [(r["Name"].rstrip("."), r["Type"]) for r in answer["ResourceRecordSets"]]
-    return f"{zone}_{name}_{kind}" if (name, kind) in found else None
+    found = next((r for r in answer["ResourceRecordSets"] if (_plain(r["Name"]), r["Type"]) == (name, kind)), None)
+    if found is None:
+        return None
+    there = {_plain(r["Value"]) for r in found.get("ResourceRecords", [])}
+    there |= {_plain(found["AliasTarget"]["DNSName"])} if "AliasTarget" in found else set()
+    ours = {_plain(v) for v in inputs.get("records") or ()} | {_plain(a["name"]) for a in inputs.get("aliases") or ()}
+    if there != ours:
+        raise RefusedError(
+            f"the DNS has a record {name} ({kind}) already: {', '.join(sorted(there))}, not {', '.join(sorted(ours))}",
+            hint=f"look whose it is in zone {zone}; delete it, then run the same command again",
+        )
+    return f"{zone}_{name}_{kind}"
+
+
+def _plain(text: str) -> str:
+    return text.rstrip(".").lower()
 
 
 TYPES: Mapping[str, Callable[[Clients, Inputs], str | None]] = {

@@ -29,7 +29,8 @@ from moto.ssm.models import ParameterDict
 
 _Key = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 _Reduced = tuple[Callable[..., Any], tuple[Any, ...]]
-_NOT_STATE = {"moto_api", "instance_metadata"}
+# The tagging API has nothing of its own but the pages that it is in the middle of giving out, which are generators.
+_NOT_STATE = {"moto_api", "instance_metadata", "resourcegroupstaggingapi"}
 
 
 def dump() -> bytes:

@@ -10,9 +10,10 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from moto.backends import get_backend
 from moto.ssm.models import ParameterDict
 
-from provisioner.sandbox.pickling import _Pickler
+from provisioner.sandbox.pickling import _Pickler, dump
 
 
 def _through(value: Any) -> Any:
@@ -74,3 +75,12 @@ def test_identity_survives() -> None:
     shared: dict[str, Any] = {"lock": threading.Lock()}
     one, two = _through([shared, shared])
     assert one is two
+
+
+def test_pages_that_the_tagging_api_is_giving_out_are_no_state() -> None:
+    for number in range(60):
+        name = f"/pages/{number}"
+        get_backend("logs")["123456789012"]["eu-west-1"].create_log_group(name, {"tag": "value"})
+    tagging = get_backend("resourcegroupstaggingapi")["123456789012"]["eu-west-1"]
+    assert tagging.get_resources(resources_per_page=50)[0] is not None, "there is a second page"
+    assert dump(), "its generators would stop every write of the state from then on"

@@ -1,4 +1,7 @@
-"""`offboard` killed with -9 at each step: the same command again ends it, and nothing is left."""
+"""`offboard` of a tenant that never had data, killed with -9: the same command again ends it, and nothing is left.
+
+tests/faults/recovery has the goodbye of a tenant with data.
+"""
 
 import signal
 
@@ -9,14 +12,13 @@ from tests.installation import Installation
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults]
 
 
-@pytest.mark.parametrize("point", ["destroy:before", "destroy:after", "retire:after"])
-def test_killed_at_a_step(installation: Installation, point: str) -> None:
-    tenant = "o-" + point.replace(":", "-")
-    words = ("offboard", tenant, "--discard-data", "--confirm", tenant)
-    installation.ok("new-tenant", tenant, "--tier", "trial")
-    killed = installation.run(*words, PROVISION_FAILPOINT=f"{point}:kill")
-    assert killed.code == -signal.SIGKILL, killed.stderr
-    again = installation.run(*words)
-    assert again.code == 0 or "retired already" in again.stderr, again.stderr
-    assert set(installation.census(tenant).values()) == {0}
-    assert f"{tenant}:" not in installation.registry.read_text()
+def test_killed_around_the_destruction_in_turn(installation: Installation) -> None:
+    words = ("offboard", "brief", "--now", "--confirm", "brief")
+    installation.run("new-tenant", "brief", "--tier", "trial", PROVISION_FAILPOINT="bootstrap:before")
+    for point in ("destroy:before", "destroy:after", "certify:after"):
+        killed = installation.run(*words, PROVISION_FAILPOINT=f"{point}:kill")
+        assert killed.code == -signal.SIGKILL, (point, killed.stderr)
+    installation.ok(*words)
+    assert set(installation.census("brief").values()) == {0}
+    assert "brief:" not in installation.registry.read_text()
+    assert installation.ok("certificate", "brief", "-o", "json").json["kept"] == []

@@ -74,5 +74,5 @@ def test_a_failed_creation_can_be_offboarded(installation: Installation) -> None
     fault(installation, "no-capacity", "--service", "ec2", "--operation", "RunInstances")
     assert installation.run("new-tenant", "half", "--tier", "standard").code == 1
     installation.ok("sandbox", "fault", "clear")
-    installation.ok("offboard", "half", "--discard-data", "--confirm", "half")
+    installation.ok("offboard", "half", "--now", "--confirm", "half")
     assert set(installation.census("half").values()) == {0}

@@ -32,6 +32,10 @@ class Shapes:
         compare = _same if key in _MAPS else _covers
         return key in self.chosen or compare(self._normal(key, actual), self._normal(key, wanted))
 
+    def has(self, key: str, state: Props, wanted: Any) -> bool:
+        """Whether the state has what the program begins to say of a property."""
+        return key in state and key not in self.chosen and self.covers(key, state[key], wanted)
+
     def _normal(self, key: str, value: Any) -> Any:
         if key in self.documents and isinstance(value, str):
             try:
@@ -136,7 +140,7 @@ def changes(shapes: Shapes, force_new: frozenset[str], old_inputs: Props, olds: 
     """
     for key in sorted(k for k in old_inputs.keys() | news.keys() if not k.startswith("__")):
         old, new = old_inputs.get(key), news.get(key)
-        if new is None and key in shapes.computed:
+        if key in shapes.computed and (new is None or (old is None and shapes.has(key, olds, new))):
             continue
         if not shapes.same(key, old, new):
             flat = key in shapes.documents or key in shapes.sets

@@ -97,6 +97,13 @@ def test_leaving_a_computed_property_out_is_no_change() -> None:
     assert found({"zone": "a"}, {"zone": "a"}, {"zone": "b"}, "zone") == {"zone": "UPDATE!"}
 
 
+def test_saying_what_is_so_already_is_no_change() -> None:
+    assert found({}, {"zone": "a"}, {"zone": "a"}, "zone") == {}
+    assert found({}, {"zone": "a"}, {"zone": "b"}, "zone") == {"zone": "ADD!"}
+    assert found({}, {}, {"zone": "b"}) == {"zone": "ADD"}
+    assert found({}, {"name": "a"}, {"name": "a"}) == {"name": "ADD"}
+
+
 def test_merge_keeps_the_words_of_the_program_and_drops_what_is_gone() -> None:
     wanted = {"policy": '{"a": 1}', "groups": ["b", "a"], "disk": {"size": "20"}, "boundary": "arn"}
     actual = {"policy": '{"a":1}', "groups": ["a", "b"], "disk": {"size": 20, "id": "v"}, "boundary": None, "arn": "x"}

@@ -21,6 +21,8 @@ _COMMANDS = {"reap", "report", "show"}
 RESERVED = frozenset(_SELECTORS | _HOSTS | _COMMANDS | {CHECK})
 """Not ids of tenants: words of selectors, hosts that a target's domain needs for itself, words that stand where
 `provision drill` takes tenants, and the tenant of sessions that are nobody's."""
+_DRILL = re.compile(r"-d[0-9a-f]{6}$")
+# A drill's stack is called after its tenant: acme-d3fa2b1. Its role can be told from a tenant's by nothing else.
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
 
 _LONGEST_ID = 31
@@ -85,12 +87,16 @@ def _free_id(value: Any) -> Any:
         raise PydanticCustomError(
             "registry_key", "is reserved", {"hint": f"not to be used: {', '.join(sorted(RESERVED))}"}
         )
+    if isinstance(value, str) and _DRILL.search(value):
+        hint = "choose one that doesn't end in -d and six hexadecimal digits"
+        raise PydanticCustomError("registry_key", "is a name that a drill's stack may have", {"hint": hint})
     return value
 
 
 def is_tenant_id(text: str) -> bool:
     """Whether a tenant may have this id."""
-    return bool(re.fullmatch(TENANT_ID, text)) and len(text) <= _LONGEST_ID and text not in RESERVED
+    named = bool(re.fullmatch(TENANT_ID, text)) and len(text) <= _LONGEST_ID
+    return named and text not in RESERVED and not _DRILL.search(text)
 
 
 def _no_password(value: Any) -> Any:

@@ -63,7 +63,8 @@ comments, order and quoting of all other lines survive every edit by the tool. T
 - Unknown keys are refused. All problems are reported at once, as `FILE:LINE:COLUMN: tenants/acme/ring: must be
   0..3, not 7`; the exit code is 2, and no cloud is asked. `provision registry validate` does nothing else.
 - An id is {WORDS[TENANT_ID]}: it is in the names of resources, where two hyphens or one at the end aren't allowed.
-  Reserved: {", ".join(f"`{name}`" for name in sorted(RESERVED))}.
+  Reserved: {", ".join(f"`{name}`" for name in sorted(RESERVED))}, and what ends like a drill's
+  stack: in `-d` and six hexadecimal digits.
 - A tenant without a field of its own takes it from `defaults`. Its region is its own, else the default one where
   its target has that, else its target's first.
 - A tenant follows a channel, or pins a release. Releases that are yanked can't be in a channel or pinned.

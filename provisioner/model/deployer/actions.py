@@ -139,6 +139,7 @@ PROFILES = [
     "iam:UntagInstanceProfile",
 ]
 CERTIFICATES = [
+    "acm:AddTagsToCertificate",
     "acm:DeleteCertificate",
     "acm:DescribeCertificate",
     "acm:ListTagsForCertificate",
@@ -183,11 +184,24 @@ TOPICS = [
 ]
 ALARMS = [
     "cloudwatch:DeleteAlarms",
-    "cloudwatch:DescribeAlarms",
     "cloudwatch:ListTagsForResource",
     "cloudwatch:PutMetricAlarm",
     "cloudwatch:TagResource",
     "cloudwatch:UntagResource",
+]
+
+UNTAG = [
+    "acm:RemoveTagsFromCertificate",
+    "cloudwatch:UntagResource",
+    "ec2:DeleteTags",
+    "elasticloadbalancing:RemoveTags",
+    "iam:UntagInstanceProfile",
+    "iam:UntagRole",
+    "kms:UntagResource",
+    "logs:UntagResource",
+    "rds:RemoveTagsFromResource",
+    "secretsmanager:UntagResource",
+    "sns:UntagResource",
 ]
 
 # What the SSM agent calls. AWS's managed policy also grants reading every parameter of the account; this doesn't.

@@ -6,10 +6,8 @@ yet, the resource's own for what is.
 """
 
 from provisioner.model.deployer.actions import DATABASES, MAKE_DATABASES, POINTS
-from provisioner.model.deployer.place import BORN, OWN, TENANT, Place, Statement, statement
+from provisioner.model.deployer.place import BORN, NOBODYS, OWN, TENANT, Place, Statement, statement
 
-_TAG = "provision:tenant"
-_NOT_THERE = {"Null": {f"aws:ResourceTag/{_TAG}": "true"}}
 # Who may copy another tenant's snapshot, by tags that the owner of the account (or a session of that tenant) sets.
 _LENT = {"StringEquals": {"aws:ResourceTag/provision:lent-to": TENANT}}
 _FOR_COPIES = {"StringEquals": {"aws:ResourceTag/provision:purpose": "copies"}}
@@ -26,9 +24,9 @@ def databases(place: Place) -> list[Statement]:
     first = named(f"db:{TENANT}", f"subgrp:{TENANT}")
     more = named(f"db:{TENANT}-*", f"pg:{TENANT}-*", f"subgrp:{TENANT}-*")
     points, keys = named(f"snapshot:{TENANT}-*"), [place.arn("kms", "key/*")]
-    made = {**BORN, **_NOT_THERE}
+    made = {**BORN, **NOBODYS}
     # RDS takes the final snapshot, and its tags, in the name of the one who deletes.
-    tagged = {"StringEqualsIfExists": BORN["StringEquals"], **_NOT_THERE}
+    tagged = {"StringEqualsIfExists": BORN["StringEquals"], **NOBODYS}
     restore = ["rds:RestoreDBInstanceFromDBSnapshot", "rds:RestoreDBInstanceToPointInTime"]
     return [
         statement("FirstDatabase", [*DATABASES, *MAKE_DATABASES, "rds:CreateDBSnapshot"], first),

@@ -5,12 +5,14 @@ from typing import Any
 from provisioner.model.deployer import statements as s
 from provisioner.model.deployer.actions import AGENT, MONITORING
 from provisioner.model.deployer.databases import databases
-from provisioner.model.deployer.place import Place, Statement, statement
+from provisioner.model.deployer.names import DRILL, ROLES, physical
+from provisioner.model.deployer.place import Condition, Place, Statement, statement
 from provisioner.model.errors import UsageError
 from provisioner.model.tenant import CloudKind, Target
 
 Document = dict[str, Any]
 MACHINE = "${aws:PrincipalTag/provision:tenant}"
+_LOGS = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
 _PARTS = {
     "network": s.network,
     "data": s.data,
@@ -25,11 +27,8 @@ def policies(target: Target) -> dict[str, Document]:
     """The deployer's role, in parts: a managed policy has at most 6,144 characters. Raises UsageError for a target
     that isn't on AWS."""
     place = _place(target)
-    outside = {"StringNotEquals": {"aws:RequestedRegion": [*target.regions, "us-east-1"]}}
-    # IAM, Route 53 and STS answer from us-east-1 whatever the region.
-    fence = {"Sid": "OtherRegions", "Effect": "Deny", "Action": ["*"], "Resource": ["*"], "Condition": outside}
     found = {name: _document(part(place)) for name, part in _PARTS.items()}
-    found["identity"]["Statement"].append(fence)
+    found["identity"]["Statement"] += s.fence(place)
     return found
 
 
@@ -40,42 +39,40 @@ def actions(target: Target) -> list[str]:
 
 
 def boundary(target: Target) -> Document:
-    """The most that any role of a tenant may ever do, told apart by the role's own tag `provision:tenant`. It is made
-    by the account's owner, and the deployer can't change it."""
+    """The most that any role of a tenant may ever do, told apart by the role's own tag `provision:tenant` and by its
+    name. It is made by the account's owner, and the deployer can't change it."""
     place = _place(target)
-    own = {"StringEquals": {"aws:ResourceTag/provision:tenant": MACHINE}}
+    # Who assumes a role may bring a tag of that name along, in place of the role's own; its name nobody can change.
+    itself = {"ArnLike": {"aws:PrincipalArn": [place.arn("iam", f"role/{n}", region="") for n in _itself()]}}
+    own: Condition = {**itself, "StringEquals": {"aws:ResourceTag/provision:tenant": MACHINE}}
     bucket = f"arn:aws:s3:::{place.account}-{MACHINE}-files"
     # Also of databases that restores and drills make. Where `acme-*` is another tenant's, its key is not ours.
     masters = [place.arn("rds", f"db:{MACHINE}"), place.arn("rds", f"db:{MACHINE}-*")]
-    logs = [f"log-group:/provision/{MACHINE}/*"]
+    secret = ["secretsmanager:GetSecretValue"]
     return _document(
         [
             statement("Agent", AGENT, ["*"]),
             statement("Key", ["kms:Decrypt", "kms:GenerateDataKey"], [place.arn("kms", "key/*")], own),
-            statement("Bucket", ["s3:ListBucket"], [bucket]),
-            statement("Objects", ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], [f"{bucket}/*"]),
-            statement(
-                "Logs",
-                ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
-                [place.arn("logs", name) for name in logs],
-            ),
+            statement("Bucket", ["s3:ListBucket"], [bucket], itself),
+            statement("Objects", ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], [f"{bucket}/*"], itself),
+            statement("Logs", _LOGS, [place.arn("logs", f"log-group:/provision/{MACHINE}/*")], itself),
             # RDS's enhanced monitoring writes all databases' figures into this one group.
             statement("Monitoring", MONITORING, [place.arn("logs", "log-group:RDS*")]),
             statement("SeeLogs", ["logs:DescribeLogGroups"], ["*"]),
-            statement(
-                "Secret",
-                ["secretsmanager:GetSecretValue"],
-                [place.arn("secretsmanager", f"secret:provision/{MACHINE}/*")],
-            ),
+            statement("Secret", secret, [place.arn("secretsmanager", f"secret:provision/{MACHINE}/*")], itself),
             # The bootstrap lets the machine read the master's secret for some minutes.
             statement(
                 "Master",
-                ["secretsmanager:GetSecretValue"],
+                secret,
                 [place.arn("secretsmanager", "secret:rds!db-*")],
-                {"ArnLike": {"aws:ResourceTag/aws:rds:primaryDBInstanceArn": masters}},
+                {"ArnLike": {**itself["ArnLike"], "aws:ResourceTag/aws:rds:primaryDBInstanceArn": masters}},
             ),
         ]
     )
+
+
+def _itself() -> list[str]:
+    return [physical(part, MACHINE) for part in (*ROLES, DRILL)]
 
 
 def trust(target: Target, principal: str) -> Document:

@@ -9,6 +9,8 @@ CHECK = "provision-check"
 """The tenant in the session's tag where none is meant. No tenant may be called so, hence it reaches nobody's."""
 BORN = {"StringEquals": {"aws:RequestTag/provision:tenant": TENANT}}
 OWN = {"StringEquals": {"aws:ResourceTag/provision:tenant": TENANT}}
+NOBODYS = {"Null": {"aws:ResourceTag/provision:tenant": "true"}}
+"""What is about to be made, or was never any tenant's: to be tagged as ours only together with `BORN`."""
 
 Statement = dict[str, Any]
 Condition = Mapping[str, Mapping[str, Any]]
@@ -35,3 +37,8 @@ def statement(
     if condition:
         made["Condition"] = {k: dict(v) for k, v in condition.items()}
     return made
+
+
+def deny(sid: str, actions: Sequence[str], condition: Condition) -> Statement:
+    """One thing that is never permitted, to whatever it is done."""
+    return {**statement(sid, actions, ["*"], condition), "Effect": "Deny"}

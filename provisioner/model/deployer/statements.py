@@ -3,6 +3,7 @@ adapter needs, and the narrowest condition that the service supports for them.
 
 Three ways keep a session inside its tenant: the tag that a resource is made with (`aws:RequestTag`), the tag that it
 bears (`aws:ResourceTag`), and its name. Which of them a service knows is in AWS's Service Authorization Reference.
+What tags something as ours is held to what is being made: who could tag what is there could take it over.
 """
 
 from provisioner.model.deployer.actions import (
@@ -18,8 +19,10 @@ from provisioner.model.deployer.actions import (
     ROLES,
     SECRETS,
     TOPICS,
+    UNTAG,
 )
-from provisioner.model.deployer.place import BORN, OWN, TENANT, Place, Statement, statement
+from provisioner.model.deployer.names import alarms, physical, profiles, roles, topics
+from provisioner.model.deployer.place import BORN, NOBODYS, OWN, TENANT, Place, Statement, deny, statement
 
 BOUNDARY = "provision-boundary"
 _ATTACHED = [
@@ -93,14 +96,16 @@ def network(place: Place) -> list[Statement]:
         "ec2:UpdateSecurityGroupRuleDescriptionsEgress",
         "ec2:UpdateSecurityGroupRuleDescriptionsIngress",
     ]
-    # The default security group is AWS's own and bears no tag: it is emptied and tagged once, by this right.
-    first_tag = {**BORN, "Null": {"aws:ResourceTag/provision:tenant": "true"}}
+    born = {"StringEquals": {**BORN["StringEquals"], "ec2:CreateAction": [a.partition(":")[2] for a in create]}}
+    # A VPC's default group is AWS's own, and pulumi-aws tags a machine's disk after the machine: both are there first.
+    later = [place.arn("ec2", f"{kind}/*") for kind in ("security-group", "volume")]
     return [
         statement("SeeNetworks", READ_EC2, ["*"]),
         statement("MakeNetworks", create, [place.arn("ec2", f"{kind}/*") for kind in made], BORN),
         statement("MakeInNetworks", create, [place.arn("ec2", f"{kind}/*") for kind in used], OWN),
         statement("MakeMachines", ["ec2:RunInstances"], untagged),
-        statement("TagWhatIsMade", ["ec2:CreateTags"], [place.arn("ec2", "*/*")], first_tag),
+        statement("TagWhatIsMade", ["ec2:CreateTags"], [place.arn("ec2", "*/*")], born),
+        statement("TagWhatHasNone", ["ec2:CreateTags"], later, {**BORN, **NOBODYS}),
         statement("TagWhatIsOwn", ["ec2:CreateTags"], [place.arn("ec2", "*/*")], OWN),
         statement("ChangeNetworks", change, [place.arn("ec2", "*/*")], OWN),
     ]
@@ -126,7 +131,9 @@ def data(place: Place) -> list[Statement]:
         # What a customer takes along is fetched, and an export is taken away again.
         statement("Objects", ["s3:DeleteObject", "s3:DeleteObjectVersion", "s3:GetObject"], [f"{bucket}/*"]),
         statement("SeeBuckets", ["s3:ListAllMyBuckets"], ["*"]),
-        statement("MakeKeys", ["kms:CreateKey", "kms:TagResource"], ["*"], BORN),
+        statement("MakeKeys", ["kms:CreateKey"], ["*"], BORN),
+        # A key is tagged before it has an alias; one that was made by hand mostly has one.
+        statement("TagNewKeys", ["kms:TagResource"], ["*"], {**BORN, "Null": {**NOBODYS["Null"], **_NO_ALIAS}}),
         statement("Keys", KEYS, [place.arn("kms", "key/*")], OWN),
         statement("KeyNames", _ALIASES, [place.arn("kms", f"alias/provision/{TENANT}")]),
         statement("KeyNamesOnKeys", _ALIASES, [place.arn("kms", "key/*")], OWN),
@@ -140,34 +147,37 @@ def data(place: Place) -> list[Statement]:
         statement("SeeKeys", ["kms:ListKeys", "kms:ListAliases"], ["*"]),
         statement("LogGroups", LOGS, [place.arn("logs", name) for name in logs]),
         statement("MoreLogGroups", LOGS, more, OWN),
-        statement("MakeMoreLogGroups", ["logs:CreateLogGroup", "logs:TagResource"], more, BORN),
+        statement("MakeMoreLogGroups", ["logs:CreateLogGroup", "logs:TagResource"], more, {**BORN, **NOBODYS}),
         statement("LookAtLogGroups", ["logs:ListTagsForResource"], more),
         statement("SeeLogGroups", ["logs:DescribeLogGroups"], ["*"]),
     ]
 
 
 _ALIASES = ["kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"]
+_NO_ALIAS = {"kms:ResourceAliases": "true"}
 
 
 def identity(place: Place) -> list[Statement]:
     """IAM: roles inside the boundary, and handing them to the services that use them."""
-    roles = place.arn("iam", f"role/provision-{TENANT}-*", region="")
-    profiles = place.arn("iam", f"instance-profile/provision-{TENANT}-*", region="")
+    own = roles(place)
+    like = [place.arn("iam", f"{kind}/{physical('*')}", region="") for kind in ("role", "policy")]
     inside = {"ArnEquals": {"iam:PermissionsBoundary": place.arn("iam", f"policy/{BOUNDARY}", region="")}}
     services = {"StringEquals": {"iam:PassedToService": _USERS}}
     linked = ["rds.amazonaws.com", "elasticloadbalancing.amazonaws.com"]
     return [
-        statement("Roles", ROLES, [roles]),
-        statement("RolesInside", ["iam:CreateRole", "iam:PutRolePermissionsBoundary"], [roles], inside),
-        statement("GrantsInside", ["iam:PutRolePolicy", "iam:DeleteRolePolicy"], [roles], inside),
+        statement("Roles", ROLES, own),
+        # The boundary tells tenants apart by the role's tag: no role is without.
+        statement("MakeRolesInside", ["iam:CreateRole"], own, {**inside, **BORN}),
+        statement("RolesInside", ["iam:PutRolePermissionsBoundary"], own, inside),
+        statement("GrantsInside", ["iam:PutRolePolicy", "iam:DeleteRolePolicy"], own, inside),
         statement(
             "ManagedInside",
             ["iam:AttachRolePolicy", "iam:DetachRolePolicy"],
-            [roles],
+            own,
             {"ArnEquals": {**inside["ArnEquals"], "iam:PolicyARN": _ATTACHED}},
         ),
-        statement("HandOver", ["iam:PassRole"], [roles], services),
-        statement("Profiles", PROFILES, [profiles]),
+        statement("HandOver", ["iam:PassRole"], own, services),
+        statement("Profiles", PROFILES, profiles(place)),
         statement(
             "LinkedRoles",
             ["iam:CreateServiceLinkedRole"],
@@ -175,10 +185,24 @@ def identity(place: Place) -> list[Statement]:
             {"StringEquals": {"iam:AWSServiceName": linked}},
         ),
         statement("SeeRolesAndPolicies", ["iam:ListPolicies", "iam:ListRoles"], ["*"]),
-        statement(
-            "LookAtPolicies", ["iam:ListPolicyTags"], [place.arn("iam", f"policy/provision-{TENANT}-*", region="")]
-        ),
+        # Whose a role is that begins like ours is asked before it is called a leftover.
+        statement("LookAtTags", ["iam:ListPolicyTags", "iam:ListRoleTags"], like),
         statement("SeeItself", ["iam:SimulatePrincipalPolicy", "iam:GetRole"], [place.arn("iam", "role/*", region="")]),
+    ]
+
+
+def fence(place: Place) -> list[Statement]:
+    """What no statement may ever allow: other regions, and tags that say what is another tenant's or nobody's."""
+    # IAM, Route 53 and STS answer from us-east-1 whatever the region.
+    regions = {"StringNotEquals": {"aws:RequestedRegion": [*place.regions, "us-east-1"]}}
+    tag = "aws:RequestTag/provision:tenant"
+    others = {"StringNotEquals": {tag: TENANT}, "Null": {tag: "false"}}
+    # Keys of tags on roles are the same in any letters.
+    off = {"ForAnyValue:StringEqualsIgnoreCase": {"aws:TagKeys": ["provision:tenant"]}}
+    return [
+        deny("OtherRegions", ["*"], regions),
+        deny("TagsOfOthers", ["*"], others),
+        deny("TagsStay", UNTAG, off),
     ]
 
 
@@ -204,7 +228,8 @@ def front(place: Place) -> list[Statement]:
         statement("SeeChanges", ["route53:GetChange"], ["arn:aws:route53:::change/*"]),
         statement("SeeZones", ["route53:ListHostedZones", "route53:ListHostedZonesByName"], ["*"]),
         statement("SeeZoneTags", ["route53:ListTagsForResource"], ["arn:aws:route53:::hostedzone/*"]),
-        statement("MakeCertificates", ["acm:RequestCertificate", "acm:AddTagsToCertificate"], ["*"], BORN),
+        statement("MakeCertificates", ["acm:RequestCertificate"], ["*"], BORN),
+        statement("TagNewCertificates", ["acm:AddTagsToCertificate"], ["*"], {**BORN, **NOBODYS}),
         statement("Certificates", CERTIFICATES, [place.arn("acm", "certificate/*")], OWN),
         statement("SeeCertificates", ["acm:ListCertificates"], ["*"]),
         statement("Balancers", BALANCERS, balancers),
@@ -215,12 +240,15 @@ def front(place: Place) -> list[Statement]:
 def watch(place: Place) -> list[Statement]:
     """Alarms, topics, commands on machines, and the account's limits."""
     machines = {"StringEquals": {"ssm:resourceTag/provision:tenant": TENANT}}
-    topics = [place.arn("sns", f"provision-{TENANT}-*")]
-    alarms = [place.arn("cloudwatch", f"alarm:provision-{TENANT}-*")]
     return [
-        statement("Topics", TOPICS, topics),
+        statement("Topics", TOPICS, topics(place)),
         statement("SeeTopics", ["sns:ListTopics"], ["*"]),
-        statement("Alarms", ALARMS, alarms),
+        statement("LookAtTopics", ["sns:ListTagsForResource"], [place.arn("sns", physical("*"))]),
+        statement("Alarms", ALARMS, alarms(place)),
+        statement("SeeAlarms", ["cloudwatch:DescribeAlarms"], [place.arn("cloudwatch", "alarm:*")]),
+        statement(
+            "LookAtAlarms", ["cloudwatch:ListTagsForResource"], [place.arn("cloudwatch", f"alarm:{physical('*')}")]
+        ),
         statement("Commands", ["ssm:SendCommand"], [place.arn("ec2", "instance/*")], machines),
         statement("CommandWords", ["ssm:SendCommand"], ["arn:aws:ssm:*::document/AWS-RunShellScript"]),
         statement("SeeCommands", ["ssm:DescribeInstanceInformation", "ssm:GetCommandInvocation"], ["*"]),

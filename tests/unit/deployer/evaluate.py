@@ -35,8 +35,8 @@ def _holds(operator: str, found: str | list[str] | None, wanted: list[str]) -> b
     negated = "Not" in compare
     if found is None:
         return bool(if_exists) or negated or some == "ForAllValues"
-    like = {"StringNotEqualsIgnoreCase": _same_letters, "StringLike": _like, "ArnLike": _like, "ArnEquals": _like}
-    one = like.get(compare, str.__eq__)
+    one = _like if compare.startswith(("Arn", "StringLike")) else _same
+    one = _same_letters if compare.endswith("IgnoreCase") else one
     answers = [any(one(value, w) for w in wanted) is not negated for value in _listed(found)]
     return any(answers) if some == "ForAnyValue" else all(answers)
 
@@ -57,6 +57,10 @@ def _filled(text: str, context: Context) -> list[str]:
 
 def _like(value: str, pattern: str) -> bool:
     return bool(re.fullmatch(re.escape(pattern).replace(r"\*", ".*").replace(r"\?", "."), value))
+
+
+def _same(value: str, other: str) -> bool:
+    return value == other
 
 
 def _same_letters(value: str, other: str) -> bool:

@@ -152,7 +152,13 @@ VALUE_CASES: list[Case] = [
         "reserved id",
         HEAD + "tenants:\n  all: {}\n",
         "tenants.yaml:42:3: tenants/all: is reserved (not to be used: admin, all, api, fleet, localhost, "
-        "mail, none, provision, reap, report, show, status, www)",
+        "mail, none, provision, provision-check, reap, report, show, status, www)",
+    ),
+    raw(
+        "a drill's id",
+        HEAD + "tenants:\n  acme-d3fa2b1: {}\n",
+        "tenants.yaml:42:3: tenants/acme-d3fa2b1: is a name that a drill's stack may have (choose one that doesn't end "
+        "in -d and six hexadecimal digits)",
     ),
     raw(
         "long id, hyphens",

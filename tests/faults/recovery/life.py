@@ -1,0 +1,162 @@
+"""How commands are killed, and what must hold of a tenant after it: asked of the cloud, the ledger and the product."""
+
+import os
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from provisioner.ledger.store import SqlLedger, open_ledger
+from provisioner.model.clock import SystemClock
+from tests.installation import TIMEOUT, Answer, Installation, get, post
+
+BOTH = ("before", "after")
+
+
+def make(installation: Installation, tenant: str, *notes: str) -> dict[str, int]:
+    """A tenant with notes in its database. Returns what the cloud has of it."""
+    installation.ok("new-tenant", tenant, "--tier", "trial")
+    url = installation.show(tenant)["url"]
+    for note in notes:
+        post(url + "/notes", {"body": note})
+    return tagged(installation, tenant)
+
+
+def notes(installation: Installation, tenant: str) -> set[str]:
+    """What the product has in its database."""
+    return {n["body"] for n in get(installation.show(tenant)["url"] + "/notes")["notes"]}
+
+
+def walk(installation: Installation, words: Iterable[str], steps: Iterable[str]) -> Answer:
+    """The same command again and again, killed before and after each step in turn, and at last not killed."""
+    said = tuple(words)
+    for step in steps:
+        for moment in BOTH:
+            killed = installation.run(*said, PROVISION_FAILPOINT=f"{step}:{moment}")
+            assert killed.code == -signal.SIGKILL, (step, moment, killed.stderr)
+    return installation.run(*said)
+
+
+def inside(installation: Installation, words: Iterable[str], line: str, wait: float) -> subprocess.Popen[str]:
+    """The command, started, and `wait` seconds after it has printed a line with `line`, as "acme restore started"."""
+    process = installation.start(*words)
+    assert process.stderr is not None
+    seen = []
+    for text in process.stderr:
+        seen.append(text)
+        if line in text:
+            time.sleep(wait)
+            return process
+    raise AssertionError(f"{line!r} was not printed: {seen[-5:]}")
+
+
+def kill_inside(installation: Installation, words: Iterable[str], line: str, wait: float) -> None:
+    """Kill the command there."""
+    process = inside(installation, words, line, wait)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL, (line, wait)
+
+
+def kill_the_cloud_inside(installation: Installation, words: Iterable[str], line: str, wait: float) -> None:
+    """Kill the sandbox's daemon there. The command ends by itself, in order."""
+    process = inside(installation, words, line, wait)
+    running = installation.control.running()
+    assert running is not None
+    os.kill(running.pid, signal.SIGKILL)
+    _, stderr = process.communicate(timeout=TIMEOUT)
+    assert process.returncode in (0, 1, 9), stderr
+    assert "Traceback" not in stderr
+
+
+def ledger(installation: Installation) -> SqlLedger:
+    """The installation's ledger, from beside its commands."""
+    return open_ledger(f"sqlite:///{installation.home / 'ledger.db'}", SystemClock())
+
+
+def tagged(installation: Installation, tenant: str) -> dict[str, int]:
+    """How many of each kind bear the tenant's tag, by the tagging API of all services; roles by name, which it leaves
+    out. What a snapshot or a database has beside it is counted by `settled`."""
+    pages = installation.client("resourcegroupstaggingapi").get_paginator("get_resources")
+    wanted = [{"Key": "provision:tenant", "Values": [tenant]}]
+    arns = [r["ResourceARN"] for p in pages.paginate(TagFilters=wanted) for r in p["ResourceTagMappingList"]]
+    counts = Counter(_kind(arn) for arn in arns)
+    for kind in ("rds db", "rds snapshot", "ec2 instance", "ec2 volume", "logs log-group", "kms key"):
+        counts.pop(kind, None)
+    iam = installation.client("iam")
+    counts["iam role"] = sum(r["RoleName"].startswith(f"provision-{tenant}-") for r in iam.list_roles()["Roles"])
+    policies = iam.list_policies(Scope="Local")["Policies"]
+    counts["iam policy"] = sum(p["PolicyName"].startswith(f"provision-{tenant}-") for p in policies)
+    return dict(sorted((k, n) for k, n in {**counts, **installation.census(tenant)}.items() if k != "databases"))
+
+
+def _kind(arn: str) -> str:
+    _, _, service, _, _, rest = arn.split(":", 5)
+    return f"{service} {rest.partition('/' if '/' in rest.partition(':')[0] else ':')[0]}"
+
+
+def settled(installation: Installation, tenant: str, before: dict[str, int]) -> None:
+    """Nothing is half done and nothing is twice: the cloud has what it had `before`, one machine, the databases of the
+    fact, a snapshot for each recovery point, and nothing of any drill."""
+    assert tagged(installation, tenant) == before
+    assert of_drills(installation) == []
+    assert databases(installation, tenant) == _known(installation, tenant)
+    assert _masters(installation, tenant) == databases(installation, tenant), "each database has one master's secret"
+    assert snapshots(installation, tenant) == points(installation, tenant)
+    assert unfinished(installation, tenant) == []
+
+
+def databases(installation: Installation, tenant: str) -> list[str]:
+    """Identifiers of the tenant's databases in the cloud."""
+    found = installation.client("rds").describe_db_instances()["DBInstances"]
+    return sorted(d["DBInstanceIdentifier"] for d in found if _owner(d) == tenant)
+
+
+def snapshots(installation: Installation, tenant: str) -> list[str]:
+    """Names of the tenant's snapshots that aren't RDS's own."""
+    found = installation.client("rds").describe_db_snapshots(SnapshotType="manual")["DBSnapshots"]
+    return sorted(s["DBSnapshotIdentifier"] for s in found if _owner(s) == tenant)
+
+
+def points(installation: Installation, tenant: str) -> list[str]:
+    """Ids of the tenant's recovery points; each is available."""
+    found = installation.ok("backup", "list", tenant, "-o", "json").json
+    assert {p["status"] for p in found} <= {"available"}, found
+    return sorted(p["point"] for p in found)
+
+
+def of_drills(installation: Installation) -> list[str]:
+    """ARNs of all that bears a drill's tag. A machine that is terminated is listed for a while, as on AWS."""
+    pages = installation.client("resourcegroupstaggingapi").get_paginator("get_resources")
+    wanted = [{"Key": "provision:purpose", "Values": ["drill"]}]
+    arns = [r["ResourceARN"] for p in pages.paginate(TagFilters=wanted) for r in p["ResourceTagMappingList"]]
+    ec2 = installation.client("ec2")
+    gone = ec2.describe_instances(Filters=[{"Name": "instance-state-name", "Values": ["terminated"]}])["Reservations"]
+    ended = {i["InstanceId"] for r in gone for i in r["Instances"]}
+    return sorted(a for a in arns if a.rpartition("/")[2] not in ended)
+
+
+def unfinished(installation: Installation, tenant: str) -> list[str]:
+    """Kinds of the tenant's operations that wait to be gone on with."""
+    found = installation.ok("operations", "list", "--tenant", tenant, "--unfinished", "-o", "json").json
+    return [o["kind"] for o in found]
+
+
+def _known(installation: Installation, tenant: str) -> list[str]:
+    fact = ledger(installation).fact(tenant, "databases")
+    known: Any = fact.value["databases"] if fact else [{"suffix": ""}]
+    return sorted(f"{tenant}-{d['suffix']}" if d["suffix"] else tenant for d in known)
+
+
+def _masters(installation: Installation, tenant: str) -> list[str]:
+    """The databases, of this tenant, that have a master's secret."""
+    found = installation.client("secretsmanager").list_secrets()["SecretList"]
+    tags = [{t["Key"]: t["Value"] for t in s.get("Tags", [])} for s in found if s["Name"].startswith("rds!")]
+    names = [t["aws:rds:primaryInstanceArn"].rpartition(":")[2] for t in tags]
+    return sorted(n for n in names if n == tenant or n.startswith(f"{tenant}-"))
+
+
+def _owner(raw: dict[str, Any]) -> str | None:
+    return next((t["Value"] for t in raw["TagList"] if t["Key"] == "provision:tenant"), None)

@@ -48,7 +48,8 @@ def read(folder: Path) -> Image:
     try:
         image = _image(folder, json.loads(file.read_text()))
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UnsupportedError(f"{folder} is no release's directory: {file}: {error!r}", hint=_HINT) from None
+        why = f"{type(error).__name__}: {error}"
+        raise UnsupportedError(f"{folder} is no release's directory: {file}: {why}", hint=_HINT) from None
     missing = [name for name in ("bin/serve", "bin/migrate") if not (folder / name).is_file()]
     if missing:
         raise UnsupportedError(f"{folder} is no release's directory: it has no {' and no '.join(missing)}", hint=_HINT)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from provisioner.model.errors import RefusedError, UsageError
 from provisioner.model.ports import Progress
-from provisioner.ops.bundle.build import Bundle, build
+from provisioner.ops.bundle.assemble import Bundle, build
 from provisioner.ops.bundle.image import folder_of, read
 from provisioner.ops.bundle.write import occupied
 from provisioner.ops.house import House
@@ -38,15 +38,16 @@ def bundle_of_tenant(
     if waiting is None or waiting.payload["folder"] != str(work):
         shutil.rmtree(work, ignore_errors=True)  # of one that was killed after its export
     exported = export(house, tenant_id, work, progress)
-    if exported.release != version or exported.schema_version > read(folder).schema_version:
-        raise RefusedError(
-            f"tenant {tenant_id} was exported as release {exported.release}, schema {exported.schema_version}: "
-            f"release {version} can't be given with it",
-            hint="the same command again",
-        )
-    made = build(folder, target, data=exported.folder, tenant=tenant_id, wheels=wheels)
-    shutil.rmtree(work)
-    return made
+    try:
+        if exported.release != version or exported.schema_version > read(folder).schema_version:
+            raise RefusedError(
+                f"tenant {tenant_id} was exported as release {exported.release}, schema {exported.schema_version}: "
+                f"release {version} can't be given with it",
+                hint="the same command again",
+            )
+        return build(folder, target, data=exported.folder, tenant=tenant_id, wheels=wheels)
+    finally:
+        shutil.rmtree(work)
 
 
 def assigned_release(house: House, tenant_id: str) -> str:

@@ -1,6 +1,12 @@
-"""From the engine's event stream to steps, failures and progress."""
+"""From the engine's event stream to steps, failures and progress.
+
+An event that is lost or can't be read is a step that the firewall wouldn't see. So a stream counts only where it is
+whole: each event numbered after the one before, the last one last, and in a preview as many steps as the CLI itself
+counts.
+"""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +28,8 @@ _OPS = {
 # What the engine says last, of whatever went wrong before.
 _ECHOES = ("preview failed", "update failed")
 _QUIET = (StepOp.SAME, StepOp.REPLACE, StepOp.REFRESH)
+# What the CLI's summary counts of the steps that change something: a replacement once.
+_COUNTED = ("create", "update", "delete", "replace", "import")
 
 
 @dataclass(slots=True)
@@ -41,8 +49,8 @@ class Failure:
 
 @dataclass(slots=True)
 class Recorder:
-    """Listens to one run. Called from the event server's threads, one event at a time; never raises for an event of
-    a kind that it doesn't know."""
+    """Listens to one run. Called from the event server's threads, one event at a time; an event of a kind that it
+    doesn't know is passed over. `doubt`: why what was heard can't be trusted, None where it can."""
 
     verb: str
     stack: str
@@ -51,11 +59,30 @@ class Recorder:
     outputs: dict[str, Json] = field(default_factory=dict)
     failures: dict[str, Failure] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    doubt: str | None = None
     _begun: dict[tuple[str, str], float] = field(default_factory=dict)
     _open: dict[str, Any] = field(default_factory=dict)
+    _next: int = 0
+    _ended: bool = False
+    _counts: Counter[str] = field(default_factory=Counter)
+    _summary: dict[str, int] | None = None
 
     def __call__(self, event: Any) -> None:
-        """Take one event."""
+        """Take one event. Never raises: the SDK would only print a warning, with all the event's inputs."""
+        if event.sequence != self._next:
+            self.distrust(f"event {self._next} was lost or can't be read")
+        self._next = event.sequence + 1
+        self._ended = event.cancel_event is not None
+        try:
+            self._take(event)
+        except Exception as error:  # noqa: BLE001 - whatever it is: the plan lacks this event
+            self.distrust(f"event {event.sequence} can't be read: {type(error).__name__}: {error}")
+
+    def distrust(self, why: str) -> None:
+        """Keep the first reason why this stream can't be trusted."""
+        self.doubt = self.doubt or why
+
+    def _take(self, event: Any) -> None:
         if event.resource_pre_event is not None:
             self._before(event.resource_pre_event.metadata)
         elif event.res_outputs_event is not None:
@@ -64,11 +91,15 @@ class Recorder:
             self._failed(event.res_op_failed_event.metadata)
         elif event.diagnostic_event is not None:
             self._said(event.diagnostic_event)
+        elif event.summary_event is not None:
+            self._summary = dict(event.summary_event.resource_changes)
 
     def _before(self, meta: Any) -> None:
         op = self._op(meta)
         if op is None:
             return
+        if meta.logical and not _internal(meta):
+            self._counts[_word(meta.op)] += 1
         self._begun[meta.urn, meta.op] = time.monotonic()
         if meta.logical and not meta.provider and meta.type != STACK_TYPE:
             self._open[meta.urn] = meta
@@ -81,6 +112,13 @@ class Recorder:
         """The run is over. A component that never registered its outputs has no other end than this."""
         for meta in list(self._open.values()):
             self._after(meta)
+        if not self._ended:
+            self.distrust("the events end before the run did")
+        if self.verb == "preview" and self._summary is not None:
+            for word in _COUNTED:
+                if self._counts[word] != self._summary.get(word, 0):
+                    words = f"the CLI counts {self._summary.get(word, 0)} steps of kind {word}"
+                    self.distrust(f"{words}, and told of {self._counts[word]}")
 
     def _after(self, meta: Any) -> None:
         self._open.pop(meta.urn, None)
@@ -161,6 +199,11 @@ def _changes(meta: Any) -> tuple[PropertyChange, ...]:
         return tuple(PropertyChange(path, kind.endswith("replace")) for path, kind in sorted(found.items()))
     replacing = set(meta.keys or ())
     return tuple(PropertyChange(key, key in replacing) for key in sorted({*(meta.diffs or ()), *replacing}))
+
+
+def _internal(meta: Any) -> bool:
+    """Of a default provider, which the summary leaves out."""
+    return meta.type.startswith("pulumi:providers:") and name_of(meta.urn).startswith("default")
 
 
 def _guarded(old: Any) -> bool:

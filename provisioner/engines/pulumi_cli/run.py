@@ -2,6 +2,7 @@
 in and comes out are plain values."""
 
 import logging
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -33,13 +34,15 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How it ended. `code`: the CLI's exit code, negative for a signal; `words`: what it said on stderr."""
+    """How it ended. `code`: the CLI's exit code, negative for a signal; `words`: what it said on stderr; `doubt`: why
+    the rest can't be trusted, None where it can."""
 
     steps: tuple[Step, ...] = ()
     outputs: dict[str, Json] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
     code: int = 0
     words: str = ""
+    doubt: str | None = None
 
 
 def run(job: Job, progress: Callable[[Event], None] | None) -> Outcome:
@@ -67,6 +70,8 @@ def run(job: Job, progress: Callable[[Event], None] | None) -> Outcome:
     quiet = logging.getLogger("grpc._server")
     quiet.propagate = False
     quiet.addHandler(_NOWHERE)
+    # What the SDK can't read it prints, secret inputs and all. The recorder misses it, and says so.
+    warnings.filterwarnings("ignore", message="Failed to parse engine event")
     recorder = Recorder(job.verb, job.stack, progress)
     workspace = Workspace(
         work_dir=job.folder,
@@ -91,6 +96,8 @@ def run(job: Job, progress: Callable[[Event], None] | None) -> Outcome:
         getattr(stack, job.verb)(**words)
     except EndedBadlyError as error:
         code, said = error.code, error.words
+    except RuntimeError as error:  # a preview whose summary was lost
+        recorder.distrust(str(error))
     recorder.finish()
     failures = tuple(str(f) for f in recorder.failures.values()) if code else ()
-    return Outcome(tuple(recorder.steps), recorder.outputs, failures, code, said)
+    return Outcome(tuple(recorder.steps), recorder.outputs, failures, code, said, recorder.doubt)

@@ -1,5 +1,7 @@
 """The CLI's events, as it sends them, become the events, steps and failures that the embedded engine has too."""
 
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,22 +33,32 @@ class Run:
     def __init__(self, verb: str) -> None:
         self.told: list[Event] = []
         self.recorder = Recorder(verb, "acme", self.told.append)
+        self.numbers = count()
+
+    def hear(self, event: dict[str, Any]) -> None:
+        self.recorder(EngineEvent.from_json({"sequence": next(self.numbers), **event}))
 
     def before(self, *words: Any, **more: Any) -> None:
-        self.recorder(EngineEvent.from_json({"resourcePreEvent": {"metadata": about(*words, **more)}}))
+        self.hear({"resourcePreEvent": {"metadata": about(*words, **more)}})
 
     def after(self, *words: Any, **more: Any) -> None:
-        self.recorder(EngineEvent.from_json({"resOutputsEvent": {"metadata": about(*words, **more)}}))
+        self.hear({"resOutputsEvent": {"metadata": about(*words, **more)}})
 
     def failed(self, *words: Any, **more: Any) -> None:
-        event = {"resOpFailedEvent": {"metadata": about(*words, **more), "status": 0, "steps": 0}}
-        self.recorder(EngineEvent.from_json(event))
+        self.hear({"resOpFailedEvent": {"metadata": about(*words, **more), "status": 0, "steps": 0}})
+
+    def ended(self, **changes: int) -> str | None:
+        """As the CLI ends any run; what the recorder thinks of it."""
+        self.hear({"summaryEvent": {"resourceChanges": changes}})
+        self.hear({"cancelEvent": {}})
+        self.recorder.finish()
+        return self.recorder.doubt
 
     def said(self, severity: str, message: str, name: str | None = None, **more: Any) -> None:
         event = {"severity": severity, "message": message, "color": "never", **more}
         if name:
             event["urn"] = urn(name)
-        self.recorder(EngineEvent.from_json({"diagnosticEvent": event}))
+        self.hear({"diagnosticEvent": event})
 
     @property
     def kinds(self) -> list[tuple[EventKind, str, str | None]]:
@@ -171,12 +183,51 @@ def test_leaving_the_state_alone_is_no_step(op: str) -> None:
 
 
 def test_events_of_unknown_kinds_pass() -> None:
-    recorder = Run("up").recorder
-    events: list[dict[str, Any]] = [
-        {"preludeEvent": {"config": {}}},
-        {"cancelEvent": {}},
-        {"aKindOfTomorrow": {"x": 1}},
-    ]
+    run = Run("up")
+    events: list[dict[str, Any]] = [{"preludeEvent": {"config": {}}}, {"aKindOfTomorrow": {"x": 1}}]
     for event in events:
-        recorder(EngineEvent.from_json(event))
-    assert recorder.steps == []
+        run.hear(event)
+    assert run.ended() is None
+    assert run.recorder.steps == []
+
+
+def test_a_whole_stream_is_trusted() -> None:
+    run = Run("preview")
+    run.before("replace", "database", old=state("database"), new=state("database"))
+    run.before("create-replacement", "database", old=state("database"), new=state("database"), logical=False)
+    run.before("same", "network", old=state("network"), new=state("network"))
+    run.before("create", "default_7_51_1", "pulumi:providers:aws", new=state("default_7_51_1"))
+    assert run.ended(replace=1, same=1) is None
+
+
+def test_a_lost_event_is_noticed_whatever_it_was() -> None:
+    run = Run("up")
+    run.before("create", "database", new=state("database"))
+    next(run.numbers)
+    run.after("create", "network", new=state("network"))
+    assert run.ended(create=1) == "event 1 was lost or can't be read"
+
+
+def test_an_operation_without_a_name_here_is_noticed_and_not_raised_into_the_sdk() -> None:
+    run = Run("preview")
+    meta = SimpleNamespace(op=SimpleNamespace(value="obliterate"), urn=urn("database"), type=INSTANCE)
+    event = EngineEvent(next(run.numbers), 0)
+    event.resource_pre_event = SimpleNamespace(metadata=meta)  # type: ignore[assignment]
+    run.recorder(event)
+    assert run.ended() == "event 0 can't be read: ValueError: 'obliterate' is not a valid StepOp"
+
+
+def test_events_that_end_early_are_noticed() -> None:
+    run = Run("up")
+    run.before("create", "database", new=state("database"))
+    run.recorder.finish()
+    assert run.recorder.doubt == "the events end before the run did"
+
+
+@pytest.mark.parametrize(("verb", "doubted"), [("preview", True), ("up", False)])
+def test_the_cli_s_own_count_is_compared_in_a_preview(verb: str, doubted: bool) -> None:
+    """A run counts what it did, and a failed step is none."""
+    run = Run(verb)
+    run.before("delete", "database", old=state("database"))
+    expected = "the CLI counts 2 steps of kind delete, and told of 1"
+    assert run.ended(delete=2) == (expected if doubted else None)

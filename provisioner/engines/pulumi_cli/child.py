@@ -1,69 +1,95 @@
-"""The CLI's process, recorded as soon as it lives: whoever comes after a killed `provision` finds it and ends it.
+"""The CLI's process, noted as soon as it lives: whoever comes after a killed `provision` finds it and ends it.
 
 A CLI and its providers that outlive `provision` go on changing the cloud. What they may still make must not be looked
 up before they are gone, or the answer is already wrong.
+
+A note is a file that the child, and with it all that it starts, keeps open and locked; the kernel frees it with the
+last of them. So whether they are over is certain in any container and after any reboot, where pids tell nothing. Pids
+are for ending them, and only where they mean the same.
 """
 
+import fcntl
 import json
 import os
 import signal
+import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from provisioner.settings import private
+from provisioner.model import processes
+from provisioner.model.errors import EngineError
+
+SOON = 2.0
+"""Seconds to end by itself, for what changes nothing that matters: how it ends is all the same."""
+# What is killed is gone in a moment, or hangs in the kernel.
+_KILLING = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A process that leads a session of its own. `started`: clock ticks since boot, "" where it can't be read."""
+    """A process that leads a session of its own. `host`: as in the locks of a state; `place` and `started`: see
+    `model.processes`, "" where they can't be read."""
 
     pid: int
     started: str
+    place: str
+    host: str
 
     @property
     def alive(self) -> bool:
         """Whether this very process is there; a zombie acts no more."""
-        found = _stat(self.pid)
-        return found is not None and found[0] not in "ZX" and found[1] == self.started
+        return self._here and not processes.over(self.pid, self.started)
+
+    @property
+    def gone(self) -> bool:
+        """Whether neither it nor anything that it started is left. One of another place is: nothing here is its."""
+        return not list(self._session())
 
     def interrupt(self) -> None:
         """Ask it to end at the next safe place."""
         if self.alive:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGINT)
+            _signal(self.pid, signal.SIGINT)
 
     def kill(self) -> None:
         """End it and what it started, at once."""
         for pid in self._session():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            _signal(pid, signal.SIGKILL)
 
     @property
-    def gone(self) -> bool:
-        """Whether neither it nor anything that it started is left."""
-        return not list(self._session())
+    def _here(self) -> bool:
+        return bool(self.place and self.started) and self.place == processes.place()
 
     def _session(self) -> Iterator[int]:
         """Its session: plugins have process groups of their own, but no sessions. A pid isn't given again while a
         session of that number lives; a leader with another start time is a stranger's, and its session too."""
-        leader = _stat(self.pid)
-        if leader is not None and leader[0] not in "ZX" and leader[1] != self.started:
+        leader = processes.stat(self.pid)
+        if not self._here or (leader is not None and not leader.dead and leader.started != self.started):
             return
         for entry in Path("/proc").iterdir():
-            found = _stat(int(entry.name)) if entry.name.isdigit() else None
-            if found is not None and found[2] == self.pid and found[0] not in "ZX":
+            found = processes.stat(int(entry.name)) if entry.name.isdigit() else None
+            if found is not None and found.session == self.pid and not found.dead:
                 yield int(entry.name)
 
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host}"
 
-def record(path: Path, pid: int) -> Child:
-    """Note the child that was just started."""
-    found = _stat(pid)
-    child = Child(pid, found[1] if found else "")
-    with open(path, "w", opener=private) as out:
-        json.dump(asdict(child), out)
+
+def begin(path: Path) -> int:
+    """A new note, still empty and locked by its descriptor, which the child inherits and the parent then closes."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return descriptor
+
+
+def record(descriptor: int | None, pid: int) -> Child:
+    """The child that was just started, written into its note, if it has one."""
+    found = processes.stat(pid)
+    child = Child(pid, found.started if found else "", processes.place(), socket.gethostname())
+    if descriptor is not None:
+        os.write(descriptor, json.dumps(asdict(child)).encode())
     return child
 
 
@@ -75,31 +101,74 @@ def recorded(path: Path) -> Child | None:
         return None
 
 
-def end(child: Child, grace: float) -> None:
-    """Interrupt a child, give it `grace` seconds, then kill what is left of it. Returns when it is gone."""
-    child.interrupt()
-    until = time.monotonic() + grace
-    while child.alive and time.monotonic() < until:
-        time.sleep(0.05)
-    while not child.gone:
-        child.kill()
-        time.sleep(0.02)
-
-
-def process_began(pid: int) -> float | None:
-    """When a living process began, in seconds since the epoch; None where there is none."""
-    found = _stat(pid)
-    if found is None or found[0] in "ZX":
-        return None
-    lines = Path("/proc/stat").read_text().splitlines()
-    boot = next(int(line.split()[1]) for line in lines if line.startswith("btime"))
-    return boot + int(found[1]) / os.sysconf("SC_CLK_TCK")
-
-
-def _stat(pid: int) -> tuple[str, str, int] | None:
-    """State, start time and session of a process (proc(5))."""
+def over(path: Path) -> bool:
+    """Whether nothing is left of what was noted there. One that was never noted is over too."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return None
-    return fields[0], fields[19], int(fields[3])
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    else:
+        return True
+    finally:
+        os.close(descriptor)
+
+
+def end(child: Child, grace: float) -> bool:
+    """Interrupt a child, give it `grace` seconds, then kill what is left of it; ^C meanwhile kills it at once. Whether
+    it is gone within some seconds: what hangs in the kernel isn't, nor another user's."""
+    try:
+        child.interrupt()
+        within(grace, lambda: not child.alive)
+    finally:
+        gone = within(_KILLING, lambda: _killed(child))
+    return gone
+
+
+def end_leftover(path: Path, grace: float, check: Callable[[], None]) -> bool:
+    """End what is left of a note's child. `check` is asked all the while; what it raises leaves the child to its own
+    end, which it was asked for. Whether it is over."""
+
+    def checked(holds: bool) -> bool:
+        check()
+        return holds
+
+    left = recorded(path)
+    if left is not None and not over(path):
+        left.interrupt()
+        within(grace, lambda: checked(not left.alive))
+        if not over(path):
+            end(left, 0)
+    # One in another place can't be ended from here, nor one whose parent was killed before it had written its pid.
+    return within(_KILLING, lambda: checked(over(path)))
+
+
+def stuck(left: object) -> EngineError:
+    """What is raised where a child can't be ended."""
+    return EngineError(
+        f"a run of the Pulumi CLI can't be ended from here ({left})",
+        hint="end that process where it runs, then run the same command again",
+    )
+
+
+def within(seconds: float, condition: Callable[[], bool]) -> bool:
+    """Wait until it holds, that long at most. Whether it does."""
+    until = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() >= until:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _killed(child: Child) -> bool:
+    child.kill()
+    return child.gone
+
+
+def _signal(pid: int, number: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, number)

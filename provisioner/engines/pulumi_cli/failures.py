@@ -1,12 +1,11 @@
 """From the CLI's exit code, its events and (here only) its words to the house's errors."""
 
 import re
-import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from provisioner.engines.pulumi_cli.child import process_began
+from provisioner.engines.pulumi_cli.child import Child
+from provisioner.model import processes
 from provisioner.model.errors import (
     AuthenticationError,
     CancelledError,
@@ -20,8 +19,9 @@ from provisioner.model.errors import (
 AUTHENTICATION, STACK_NOT_FOUND, CANCELLED = 3, 6, 8
 AGAIN = "run the same command again; it goes on from what exists"
 _LOGIN = "aws sso login   (or export AWS_PROFILE=...), then provision doctor"
-_LOCKED = "the stack is currently locked by"
-_LOCK = re.compile(r": created by (?P<user>\S*)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<at>\S+)")
+# pkg/backend/diy/lock.go; a line for each lock.
+_LOCKED = re.compile(r"the stack is currently locked by (?:(\d+) lock)?")
+_LOCK = re.compile(r": created by (?P<user>.*)@(?P<host>[^@\s]+) \(pid (?P<pid>\d+)\) at (?P<at>\S+)$", re.MULTILINE)
 _NO_PLUGIN = re.compile(
     r"no resource plugin '([^']+)' found|[Cc]ould not find (?:latest version for )?(?:resource )?plugin (\S+)"
 )
@@ -31,8 +31,6 @@ _NO_CREDENTIALS = re.compile(
 )
 _PROTECTED = re.compile(r"because it is protected|currently marked for protection")
 _OTHER_KEY = "incorrect passphrase"
-# A process begins before it writes its lock; clocks of /proc are coarse.
-_SLACK = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,39 +40,44 @@ class Lock:
     user: str
     host: str
     pid: int
-    at: datetime
+    at: str
 
-    def dead(self, here: str) -> bool:
-        """Whether its process ran on this host and is gone. One of another host can't be judged from here."""
-        if self.host != here:
-            return False
-        began = process_began(self.pid)
-        return began is None or began > self.at.timestamp() + _SLACK
+    def left_by(self, children: Collection[Child]) -> bool:
+        """Whether one of these, which are over, made it. Nobody else's lock is judged, nor one that a living process of
+        that number may have made."""
+        made = any((c.host, c.pid) == (self.host, self.pid) for c in children)
+        return made and not processes.exists(self.pid)
 
     def __str__(self) -> str:
-        return f"{self.user}@{self.host}, process {self.pid}, since {self.at:%Y-%m-%d %H:%M:%S %Z}"
+        return f"{self.user}@{self.host}, process {self.pid}, since {self.at}"
 
 
 class StateLockedError(LeaseHeldError):
-    """Another run holds the stack's state. `holders` is empty where they can't be read."""
+    """Another run holds the stack's state. `holders`: those that could be read of `number`."""
 
-    def __init__(self, where: str, holders: Sequence[Lock]) -> None:
+    def __init__(self, where: str, holders: Sequence[Lock], number: int) -> None:
         self.holders = tuple(holders)
+        self.number = number
+        named = [str(lock) for lock in holders]
+        if len(named) < number or not named:
+            named.append("somebody who can't be read")
         super().__init__(
-            f"{where}: the state is locked by {'; '.join(map(str, holders)) or 'somebody who is not named'}",
+            f"{where}: the state is locked by {'; '.join(named)}",
             hint="wait until that run has ended, then run the same command again; docs/aws.md has stale locks",
         )
 
-    @property
-    def stale(self) -> bool:
-        """Whether every holder is proven dead. An unreadable list proves nothing."""
-        here = socket.gethostname()
-        return bool(self.holders) and all(lock.dead(here) for lock in self.holders)
+    def left_by(self, children: Collection[Child]) -> bool:
+        """Whether all locks were left by these, which are over: breaking breaks all. What can't be read proves
+        nothing."""
+        return len(self.holders) == self.number > 0 and all(lock.left_by(children) for lock in self.holders)
 
 
-def _locks(text: str) -> list[Lock]:
-    found = _LOCK.finditer(text)
-    return [Lock(m["user"], m["host"], int(m["pid"]), datetime.fromisoformat(m["at"])) for m in found]
+def _locked(where: str, text: str) -> StateLockedError | None:
+    found = _LOCKED.search(text)
+    if found is None:
+        return None
+    holders = [Lock(m["user"], m["host"], int(m["pid"]), m["at"]) for m in _LOCK.finditer(text)]
+    return StateLockedError(where, holders, int(found[1] or 0))
 
 
 def protections(lines: Sequence[str]) -> bool:
@@ -95,11 +98,19 @@ def failed(where: str, code: int, text: str, failures: Sequence[str]) -> Provisi
     return EngineError(f"{where}: the Pulumi CLI ended with exit code {code}: {_tail(text)}", hint="provision doctor")
 
 
+def unreadable(where: str, why: str) -> EngineError:
+    """A run that ended well, and of which nobody can say what it did or would do."""
+    return EngineError(
+        f"{where}: what the Pulumi CLI told can't be trusted: {why}",
+        hint="provision doctor   (a CLI of another version may tell it in other words)",
+    )
+
+
 def _known(where: str, code: int, text: str, words: str) -> ProvisionError | None:
     plugin = _NO_PLUGIN.search(words)
-    error: ProvisionError | None = None
-    if _LOCKED in text:
-        error = StateLockedError(where, _locks(text))
+    error: ProvisionError | None = _locked(where, text)
+    if error is not None:
+        pass
     elif code == AUTHENTICATION or _NO_CREDENTIALS.search(words):
         error = AuthenticationError(f"{where}: the credentials can't be used: {_tail(text or words)}", hint=_LOGIN)
     elif plugin is not None:

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 from provisioner.model.errors import EngineError
 from provisioner.model.ports import Stack
 from provisioner.settings import private
-
-CHILD = "child.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +30,18 @@ class Folder:
         return folder
 
     @property
-    def child(self) -> Path:
-        """Where a run that changes something notes its CLI."""
-        return self.path / CHILD
+    def stack(self) -> str:
+        """The stack's name."""
+        return self.path.name
+
+    def new_note(self, kind: str = "child") -> Path:
+        """Where a command notes its CLI: with the default kind one that locks the state."""
+        return self.path / f"{kind}-{uuid4().hex}.json"
+
+    def notes(self) -> list[Path]:
+        """Those of all commands that locked the state since one last came to a good end. A lock that is in the way may
+        be one of theirs."""
+        return sorted(self.path.glob("child-*.json"))
 
     def settings(self, stack: str) -> Path:
         """Pulumi's settings of the stack: how its secrets are encrypted."""

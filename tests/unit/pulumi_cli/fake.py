@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from provisioner.engines.pulumi_cli.cli import Cli
 from provisioner.engines.pulumi_cli.run import Job
@@ -22,3 +23,15 @@ def job(folder: Path, found: Cli, name: str = "acme") -> Job:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "Pulumi.yaml").write_text("name: tenant\nruntime: python\n")
     return Job("destroy", "tenant", name, str(folder), found, {}, "passphrase", 4, False, False, None)
+
+
+def tells(*events: dict[str, Any]) -> str:
+    """Words of a script that sends these events, and the one that ends every run, as the CLI does."""
+    return f"""
+import json, grpc
+from pulumi.runtime.proto import events_pb2, events_pb2_grpc
+log = sys.argv[sys.argv.index("--event-log") + 1].removeprefix("tcp://")
+events = [json.dumps({{"sequence": n, **e}}) for n, e in enumerate({[*events, {"cancelEvent": {}}]!r})]
+with grpc.insecure_channel(log) as channel:
+    events_pb2_grpc.EventsStub(channel).StreamEvents(iter([events_pb2.EventRequest(event=e) for e in events]))
+"""

@@ -4,29 +4,42 @@ import os
 import socket
 import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
 
 import pytest
 
-from provisioner.engines.pulumi_cli import failures
+from provisioner.engines.pulumi_cli import child, failures
+from provisioner.engines.pulumi_cli.child import Child
 from provisioner.model.errors import ExitCode
 
 HERE = socket.gethostname()
 
 
-def lock(host: str, pid: int, at: datetime) -> str:
+AT = "2026-11-22T12:00:00Z"
+
+
+def locked(*lines: str, number: int | None = None) -> failures.StateLockedError:
     """As pkg/backend/diy/lock.go says it."""
-    return (
-        "error: the stack is currently locked by 1 lock(s). Either wait for the other process(es) to end or delete the "
-        f"lock file with `pulumi cancel`.\n  file:///s/.pulumi/locks/a.json: created by ann@{host} (pid {pid}) at "
-        f"{at.isoformat(timespec='seconds')}"
+    words = (
+        f"error: the stack is currently locked by {len(lines) if number is None else number} lock(s). Either wait for "
+        "the other process(es) to end or delete the lock file with `pulumi cancel`."
     )
+    error = failures.failed("up of stack tenant/acme", 255, "\n  ".join([words, *lines]), ())
+    assert isinstance(error, failures.StateLockedError)
+    assert error.exit_code == ExitCode.LEASE_HELD
+    return error
 
 
-def dead_pid() -> int:
+def lock(pid: int, host: str = HERE, user: str = "ann") -> str:
+    return f"file:///s/.pulumi/locks/a.json: created by {user}@{host} (pid {pid}) at {AT}"
+
+
+def ended() -> Child:
+    """A CLI of ours that is over."""
     process = subprocess.Popen([sys.executable, "-c", ""])
+    made = child.record(None, process.pid)
     process.wait()
-    return process.pid
+    return made
 
 
 @pytest.mark.parametrize(
@@ -69,43 +82,66 @@ def test_kinds_of_failure(
     assert (hint in error.hint) if hint and error.hint else error.hint == hint
 
 
-def test_a_lock_of_a_dead_process_here_is_stale() -> None:
-    error = failures.failed("up", 255, lock(HERE, dead_pid(), datetime.now(UTC)), ())
-    assert isinstance(error, failures.StateLockedError)
-    assert error.exit_code == ExitCode.LEASE_HELD
-    assert error.stale
-    assert f"ann@{HERE}, process" in error.message
+def test_a_lock_of_our_own_dead_cli_was_left() -> None:
+    ours = ended()
+    error = locked(lock(ours.pid))
+    assert error.left_by([ours])
+    assert (
+        error.message == f"up of stack tenant/acme: the state is locked by ann@{HERE}, process {ours.pid}, since {AT}"
+    )
 
 
-def test_a_lock_of_a_living_process_is_not() -> None:
-    error = failures.failed("up", 255, lock(HERE, os.getpid(), datetime.now(UTC)), ())
-    assert isinstance(error, failures.StateLockedError)
-    assert not error.stale
+@pytest.mark.parametrize("user", ["DOMAIN\\ann smith", "", "a@b"])
+def test_whatever_the_user_is_called(user: str) -> None:
+    ours = ended()
+    assert locked(lock(ours.pid, user=user)).left_by([ours])
 
 
-def test_a_pid_that_was_given_again_proves_the_death() -> None:
-    yesterday = datetime.now(UTC) - timedelta(days=365)
-    error = failures.failed("up", 255, lock(HERE, os.getpid(), yesterday), ())
-    assert isinstance(error, failures.StateLockedError)
-    assert error.stale
+def test_a_dead_process_that_was_not_ours_proves_nothing() -> None:
+    """Its pid may mean something else: in another container, or on a host of the same name."""
+    error = locked(lock(ended().pid))
+    assert not error.left_by([])
+    assert not error.left_by([ended()])
 
 
-def test_a_lock_of_another_host_is_never_judged() -> None:
-    error = failures.failed("up", 255, lock("elsewhere", dead_pid(), datetime.now(UTC)), ())
-    assert isinstance(error, failures.StateLockedError)
-    assert not error.stale
+def test_nor_does_ours_of_another_host() -> None:
+    ours = ended()
+    assert not locked(lock(ours.pid, host="elsewhere")).left_by([ours])
+    assert not locked(lock(ours.pid)).left_by([replace(ours, host="elsewhere")])
 
 
-def test_one_living_holder_among_dead_ones_counts() -> None:
-    now = datetime.now(UTC)
-    words = lock(HERE, dead_pid(), now) + "\n" + lock(HERE, os.getpid(), now)
-    error = failures.failed("up", 255, words, ())
-    assert isinstance(error, failures.StateLockedError)
+def test_a_living_process_of_that_number_may_have_made_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = replace(ended(), pid=os.getpid())
+    assert not locked(lock(os.getpid())).left_by([ours])
+
+    def refused(pid: int, number: int) -> None:
+        raise PermissionError
+
+    ours = ended()
+    assert locked(lock(ours.pid)).left_by([ours])
+    monkeypatch.setattr(os, "kill", refused)  # another user's
+    assert not locked(lock(ours.pid)).left_by([ours])
+
+
+def test_one_strange_lock_among_ours_counts() -> None:
+    ours = ended()
+    error = locked(lock(ours.pid), lock(ended().pid))
     assert len(error.holders) == 2
-    assert not error.stale
+    assert not error.left_by([ours])
+
+
+@pytest.mark.parametrize("line", ["file:///s/b.json: created by nobody knows whom", "", lock(1).replace("pid", "id")])
+def test_a_lock_that_can_not_be_read_counts_too(line: str) -> None:
+    ours = ended()
+    error = locked(lock(ours.pid), line, number=2)
+    assert len(error.holders) == 1
+    assert error.message.endswith("; somebody who can't be read")
+    assert not error.left_by([ours])
 
 
 def test_holders_that_cannot_be_read_prove_nothing() -> None:
-    error = failures.failed("up", 255, "the stack is currently locked by 1 lock(s)", ())
-    assert isinstance(error, failures.StateLockedError)
-    assert not error.stale
+    for words in ("the stack is currently locked by 1 lock(s)", "the stack is currently locked by somebody"):
+        error = failures.failed("up", 255, words, ())
+        assert isinstance(error, failures.StateLockedError)
+        assert error.message == "up: the state is locked by somebody who can't be read"
+        assert not error.left_by([ended()])

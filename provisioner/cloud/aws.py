@@ -27,6 +27,7 @@ from provisioner.model.cloud import (
     Snapshot,
     StoredFile,
 )
+from provisioner.model.deployer.simulation import Answers, Question
 from provisioner.model.json import Json
 
 
@@ -125,8 +126,8 @@ class AwsCloud:
     def vcpus(self, instance_type: str) -> int:
         return quotas.vcpus(self._clients, instance_type)
 
-    def denied(self, actions: Sequence[str]) -> list[str]:
-        return permissions.denied(self._clients, self.caller().arn, actions)
+    def denied(self, questions: Sequence[Question]) -> Answers:
+        return permissions.denied(self._clients, self.caller().arn, questions)
 
     def key_state(self, key: str) -> str | None:
         return permissions.key_state(self._clients, key)

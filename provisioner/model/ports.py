@@ -19,6 +19,7 @@ from provisioner.model.cloud import (
     Snapshot,
     StoredFile,
 )
+from provisioner.model.deployer.simulation import Answers, Question
 from provisioner.model.json import Json, JsonDict
 from provisioner.model.ledger import (
     Fact,
@@ -299,9 +300,9 @@ class Cloud(Protocol):
     def vcpus(self, instance_type: str) -> int:
         """How many virtual processors a machine of this type has."""
 
-    def denied(self, actions: Sequence[str]) -> list[str]:
-        """Which of these IAM actions the caller may not do, by IAM's own simulation. Raises ProvisionError where it
-        can't be told (the caller may not simulate)."""
+    def denied(self, questions: Sequence[Question]) -> Answers:
+        """Which of these permissions the caller lacks, by IAM's own simulation. Raises ProvisionError where nothing
+        can be told (the caller may not simulate)."""
 
     def key_state(self, key: str) -> str | None:
         """The state of a KMS key (id, ARN or alias/NAME), as "Enabled" or "PendingDeletion"; None where it is gone."""

@@ -3,7 +3,7 @@
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -133,20 +133,22 @@ def _skew(house: House, target: Target) -> Finding:
 def _permissions(house: House, target: Target) -> Finding:
     """The simulation itself needs a permission: without it, nothing can be told, and nothing is wrong yet."""
     try:
-        missing = house.cloud(target, target.regions[0]).denied(deployer.actions(target))
+        found = house.cloud(target, target.regions[0]).denied(deployer.questions(target))
     except ProvisionError as error:
         return Finding(
             "permissions", None, error.message, "allow iam:SimulatePrincipalPolicy to be told which are missing"
         )
-    if not missing:
-        return Finding("permissions", True, "all that the deployer needs")
-    shown = ", ".join(missing[:12]) + (f" and {len(missing) - 12} more" if len(missing) > 12 else "")
-    return Finding(
-        "permissions",
-        False,
-        f"{len(missing)} are missing: {shown}",
-        f"provision deployer policy --target {target.name}",
-    )
+    policy = f"provision deployer policy --target {target.name}"
+    if found.missing:
+        return Finding("permissions", False, f"{len(found.missing)} are missing: {_some(found.missing)}", policy)
+    if found.untold:
+        told = f"IAM's simulation doesn't tell of {len(found.untold)}: {_some(found.untold)}"
+        return Finding("permissions", None, told, f"compare the role's with {policy}")
+    return Finding("permissions", True, "all that the deployer needs, by IAM's simulation")
+
+
+def _some(words: Sequence[str]) -> str:
+    return ", ".join(words[:12]) + (f" and {len(words) - 12} more" if len(words) > 12 else "")
 
 
 def _quotas(house: House, target: Target, region: str) -> Finding:

@@ -32,12 +32,6 @@ def policies(target: Target) -> dict[str, Document]:
     return found
 
 
-def actions(target: Target) -> list[str]:
-    """Every action that the policies allow, sorted."""
-    allowed = (p for d in policies(target).values() for p in d["Statement"] if p["Effect"] == "Allow")
-    return sorted({action for permission in allowed for action in permission["Action"]})
-
-
 def boundary(target: Target) -> Document:
     """The most that any role of a tenant may ever do, told apart by the role's own tag `provision:tenant` and by its
     name. It is made by the account's owner, and the deployer can't change it."""

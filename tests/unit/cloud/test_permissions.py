@@ -2,13 +2,19 @@
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 from botocore.stub import Stubber
+from botocore.validate import ParamValidator
 
 from provisioner.cloud.permissions import clock_skew, denied, key_state
 from provisioner.cloud.session import Access, Clients
+from provisioner.model.deployer import questions
+from provisioner.model.deployer.simulation import Answers, Question
 from provisioner.model.errors import ProvisionError
+from tests.unit.deployer.evaluate import allowed
+from tests.unit.deployer.production import ALL, TARGET
 
 ROLE = "arn:aws:iam::123456789012:role/path/provision-deployer"
 SESSION = "arn:aws:sts::123456789012:assumed-role/provision-deployer/provision-acme"
@@ -22,26 +28,113 @@ def clients(monkeypatch: pytest.MonkeyPatch) -> Clients:
     return Clients(Access("eu-west-1"))
 
 
+Allow = list[dict[str, Any]]
+
+
+class Iam:
+    """IAM's simulation, by the same rules as the fence's tests."""
+
+    def __init__(self, statements: Allow, real: Any) -> None:
+        self._statements = statements
+        self._shape = real.meta.service_model.operation_model("SimulatePrincipalPolicy").input_shape
+        self.asked: list[dict[str, Any]] = []
+
+    def get_paginator(self, call: str) -> "Iam":
+        assert call == "simulate_principal_policy"
+        return self
+
+    def paginate(self, **words: Any) -> list[dict[str, Any]]:
+        self.asked.append(words)
+        assert not ParamValidator().validate(words, self._shape).has_errors()
+        context = {
+            e["ContextKeyName"]: e["ContextKeyValues"]
+            if e["ContextKeyType"] == "stringList"
+            else e["ContextKeyValues"][0]
+            for e in words["ContextEntries"]
+        }
+        return [{"EvaluationResults": [self._result(a, words["ResourceArns"], context)]} for a in words["ActionNames"]]
+
+    def _result(self, action: str, resources: list[str], context: dict[str, Any]) -> dict[str, Any]:
+        each = [
+            "allowed" if allowed(self._statements, action, resource, context) else "implicitDeny"
+            for resource in resources
+        ]
+        specific = [{"EvalResourceName": r, "EvalResourceDecision": d} for r, d in zip(resources, each, strict=True)]
+        return {"EvalActionName": action, "EvalDecision": each[0], "ResourceSpecificResults": specific}
+
+
+def simulated(clients: Clients, statements: Allow, sid: str | None = None) -> tuple[Answers, Iam]:
+    """What is found of all questions, or of one statement's."""
+    iam = Iam(statements, clients["iam"])
+    clients._clients["iam"] = iam
+    return denied(clients, USER, [q for q in questions(TARGET) if sid in (None, q.sid)]), iam
+
+
+def test_who_has_the_generated_policies_lacks_nothing(clients: Clients) -> None:
+    answers, iam = simulated(clients, ALL)
+    assert answers == Answers(())
+    for words in iam.asked:
+        assert words["PolicySourceArn"] == USER
+        assert not [r for r in words["ResourceArns"] if ("*" in r and r != "*") or "$" in r]
+        # Without it, what is denied outside of the target's regions would be denied everywhere.
+        assert "aws:RequestedRegion" in {e["ContextKeyName"] for e in words["ContextEntries"]}
+
+
+def test_each_statement_that_is_missing_is_named(clients: Clients) -> None:
+    sids = [p["Sid"] for p in ALL if p["Effect"] == "Allow"]
+    for sid in sids:
+        clients._clients.clear()
+        answers, _ = simulated(clients, [p for p in ALL if p["Sid"] != sid], sid)
+        assert {word.partition(" (")[2] for word in answers.missing} == {f"{sid})"}
+
+
+def test_who_may_do_everything_lacks_nothing(clients: Clients) -> None:
+    assert simulated(clients, [{"Effect": "Allow", "Action": "*", "Resource": "*"}])[0] == Answers(())
+
+
+ONE = Question("Machines", ("ec2:RunInstances", "ec2:StopInstances"), ("*",), {"aws:x": ("string", ("y",))})
+ASKED = {
+    "PolicySourceArn": USER,
+    "ActionNames": ["ec2:RunInstances", "ec2:StopInstances"],
+    "ResourceArns": ["*"],
+    "ContextEntries": [{"ContextKeyName": "aws:x", "ContextKeyType": "string", "ContextKeyValues": ["y"]}],
+}
+
+
 def result(action: str, decision: str, *lacking: str) -> dict[str, object]:
     return {"EvalActionName": action, "EvalDecision": decision, "MissingContextValues": list(lacking)}
 
 
-def test_a_denial_counts_unless_only_the_context_was_lacking(clients: Clients) -> None:
+def test_a_denial_counts_unless_a_condition_could_not_be_judged(clients: Clients) -> None:
+    cases = {
+        ("allowed", "allowed"): Answers(()),
+        ("implicitDeny", "explicitDeny"): Answers(
+            ("ec2:RunInstances (Machines)", "ec2:StopInstances (Machines)"),
+        ),
+    }
+    for (first, second), answers in cases.items():
+        results = [result("ec2:RunInstances", first), result("ec2:StopInstances", second)]
+        with Stubber(clients["iam"]) as stubber:
+            stubber.add_response("simulate_principal_policy", {"EvaluationResults": results}, ASKED)
+            assert denied(clients, USER, [ONE]) == answers
     results = [
-        result("ec2:RunInstances", "allowed"),
-        result("ec2:StopInstances", "implicitDeny", "aws:ResourceTag/provision:tenant"),
-        result("iam:CreateUser", "explicitDeny"),
-        result("rds:CreateDBInstance", "implicitDeny"),
+        result("ec2:RunInstances", "implicitDeny", "aws:x"),
+        result("ec2:StopInstances", "explicitDeny", "aws:x"),
     ]
-    names = [str(r["EvalActionName"]) for r in results]
     with Stubber(clients["iam"]) as stubber:
-        asked = {"PolicySourceArn": USER, "ActionNames": names}
-        stubber.add_response("simulate_principal_policy", {"EvaluationResults": results}, asked)
-        assert denied(clients, USER, [*names, names[0]]) == ["iam:CreateUser", "rds:CreateDBInstance"]
+        stubber.add_response("simulate_principal_policy", {"EvaluationResults": results}, ASKED)
+        found = denied(clients, USER, [ONE])
+    assert found == Answers(("ec2:StopInstances (Machines)",), ("ec2:RunInstances (Machines)",))
 
 
-def test_of_a_session_the_role_is_asked_with_its_path_and_a_hundred_at_once(clients: Clients) -> None:
-    names = sorted(f"ec2:Action{n:03}" for n in range(150))
+def test_a_question_that_iam_does_not_understand_tells_nothing(clients: Clients) -> None:
+    with Stubber(clients["iam"]) as stubber:
+        stubber.add_client_error("simulate_principal_policy", "InvalidInput", "no such resource")
+        found = denied(clients, USER, [ONE])
+    assert found == Answers((), ("ec2:RunInstances (Machines)", "ec2:StopInstances (Machines)"))
+
+
+def test_of_a_session_the_role_is_asked_with_its_path(clients: Clients) -> None:
     role = {
         "Path": "/path/",
         "RoleName": "provision-deployer",
@@ -51,10 +144,9 @@ def test_of_a_session_the_role_is_asked_with_its_path_and_a_hundred_at_once(clie
     }
     with Stubber(clients["iam"]) as stubber:
         stubber.add_response("get_role", {"Role": role}, {"RoleName": "provision-deployer"})
-        for some in (names[:100], names[100:]):
-            answer = {"EvaluationResults": [result(n, "allowed") for n in some]}
-            stubber.add_response("simulate_principal_policy", answer, {"PolicySourceArn": ROLE, "ActionNames": some})
-        assert denied(clients, SESSION, names) == []
+        answer = {"EvaluationResults": [result(n, "allowed") for n in ONE.actions]}
+        stubber.add_response("simulate_principal_policy", answer, {**ASKED, "PolicySourceArn": ROLE})
+        assert denied(clients, SESSION, [ONE]) == Answers(())
         stubber.assert_no_pending_responses()
 
 
@@ -62,7 +154,7 @@ def test_who_may_not_ask_is_told_so(clients: Clients) -> None:
     with Stubber(clients["iam"]) as stubber:
         stubber.add_client_error("simulate_principal_policy", "AccessDenied", "no")
         with pytest.raises(ProvisionError, match="SimulatePrincipalPolicy: AccessDenied"):
-            denied(clients, USER, ["ec2:RunInstances"])
+            denied(clients, USER, [ONE])
 
 
 def test_the_skew_is_theirs_minus_ours(clients: Clients) -> None:

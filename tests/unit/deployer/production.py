@@ -20,6 +20,7 @@ TARGET = Target(
 )
 DOCUMENTS = {**policies(TARGET), "boundary": boundary(TARGET), "caller": caller(TARGET)}
 ALL = [permission for document in policies(TARGET).values() for permission in document["Statement"]]
+ACTIONS = sorted({action for p in ALL if p["Effect"] == "Allow" for action in p["Action"]})
 # What requests carry besides tags.
 _MORE: dict[str, Context] = {
     "iam:AttachRolePolicy": {"iam:PolicyARN": "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"},

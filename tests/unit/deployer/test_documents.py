@@ -9,13 +9,13 @@ from typing import Any
 import parliament
 import pytest
 
-from provisioner.model.deployer import actions, policies, trust
+from provisioner.model.deployer import policies, trust
 from provisioner.model.deployer.actions import AGENT
 from provisioner.model.errors import UsageError
 from provisioner.model.tenant import CloudKind, Target
 from tests.stacks.recorder import short
 from tests.stacks.shapes import SHAPES, recording
-from tests.unit.deployer.production import DOCUMENTS, TARGET, arn, permissions
+from tests.unit.deployer.production import ACTIONS, DOCUMENTS, TARGET, arn, permissions
 
 ROOT = Path(__file__).resolve().parents[3]
 DEFINITION = json.loads((Path(parliament.__file__).parent / "iam_definition.json").read_text())
@@ -152,7 +152,7 @@ def test_every_type_of_the_stacks_can_be_made_and_ended() -> None:
     made = {r.type for shape in on_aws for r in recording(shape).resources}
     kinds = {short(t) for t in made if t.startswith("aws:")}
     assert kinds == set(TYPES), "a type without an entry here has no permissions in the deployer's policy"
-    allowed = set(actions(TARGET))
+    allowed = set(ACTIONS)
     assert {a for needed in TYPES.values() for a in needed} <= allowed
 
 
@@ -198,7 +198,7 @@ def test_every_call_of_the_adapters_is_allowed() -> None:
     calls = adapters_calls()
     assert len(calls) > 25
     needed = {NAMES.get(call, call) for call in calls} - {None}
-    assert needed <= set(actions(TARGET)), needed - set(actions(TARGET))
+    assert needed <= set(ACTIONS), needed - set(ACTIONS)
 
 
 def test_roles_are_made_inside_the_boundary_and_the_boundary_stays() -> None:
@@ -207,7 +207,7 @@ def test_roles_are_made_inside_the_boundary_and_the_boundary_stays() -> None:
     for permission in permissions("identity"):
         if made & set(permission["Action"]):
             assert permission["Condition"]["ArnEquals"]["iam:PermissionsBoundary"] == inside
-    everything = set(actions(TARGET))
+    everything = set(ACTIONS)
     assert not {a for a in everything if a.startswith(("iam:CreatePolicy", "iam:SetDefault", "iam:DeletePolicy"))}
     assert not {a for a in everything if a.startswith(("iam:CreateUser", "iam:CreateAccessKey", "organizations:"))}
     assert "iam:DeleteRolePermissionsBoundary" not in everything

@@ -18,6 +18,7 @@ from provisioner.model.cloud import (
     Snapshot,
     StoredFile,
 )
+from provisioner.model.deployer.simulation import Answers, Question
 from provisioner.model.errors import AuthenticationError
 from provisioner.model.json import Json
 
@@ -71,6 +72,7 @@ class FakeCloud:
     region: str = "eu-west-1"
     limits: list[Quota] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    untold: list[str] = field(default_factory=list)
     skew: timedelta = timedelta()
     key: str | None = "Enabled"
     known: bool = True
@@ -194,8 +196,8 @@ class FakeCloud:
     def vcpus(self, instance_type: str) -> int:
         return 2
 
-    def denied(self, actions: Sequence[str]) -> list[str]:
-        return self.refused
+    def denied(self, questions: Sequence[Question]) -> Answers:
+        return Answers(tuple(self.refused), tuple(self.untold))
 
     def key_state(self, key: str) -> str | None:
         return self.key

@@ -111,6 +111,15 @@ def test_missing_permissions_are_named(aws: FakeHouse) -> None:
     assert verdict([finding]) is ExitCode.FAILED
 
 
+def test_what_iam_does_not_tell_is_no_fault(aws: FakeHouse) -> None:
+    aws.fake_cloud.untold = [f"ec2:Action{n} (Networks)" for n in range(20)]
+    finding = looked(aws)["permissions"]
+    assert finding.ok is None
+    assert finding.detail.startswith("IAM's simulation doesn't tell of 20: ec2:Action0 (Networks), ")
+    assert finding.detail.endswith(" and 8 more")
+    assert verdict([finding]) is ExitCode.DONE
+
+
 def test_the_key_of_the_state_s_secrets(aws: FakeHouse) -> None:
     assert looked(aws)["secrets' key"].detail == "alias/provision: Enabled"
     aws.fake_cloud.key = None

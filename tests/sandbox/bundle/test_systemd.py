@@ -104,6 +104,19 @@ def test_killed_before_the_new_settings_are_used_they_are_used_by_the_next_run(m
     assert len(Served(None, port, Path()).notes()) == len(NOTES)  # type: ignore[arg-type]
 
 
+def test_an_ordinary_user_installs_without_systemd(machine: Machine, site: Site) -> None:
+    machine.ok("sh", "-c", "cp -R /srv/tenant /tmp/bundle && cp /srv/site/password /tmp/password")
+    machine.ok("chown", "-R", "nobody", "/tmp/bundle", "/tmp/password")
+    as_nobody = ["runuser", "-u", "nobody", "--", "sh", "/tmp/bundle/install.sh", *words(site)]
+    as_nobody[as_nobody.index("/srv/site/password")] = "/tmp/password"
+    assert "a unit can be installed by root only" in machine.run(*as_nobody).stderr
+    machine.ok(*as_nobody, "--prefix", "/tmp/notes", "--no-systemd")
+    machine.ok("sh", "-c", "runuser -u nobody -- /tmp/notes/bin/serve > /dev/null 2>&1 &")
+    served = Served(None, site.port, Path())  # type: ignore[arg-type]
+    wait_for(lambda: _answers(served), "it serves")
+    assert len(served.notes()) == len(NOTES)
+
+
 def test_what_the_unit_could_not_use_is_refused(machine: Machine, site: Site) -> None:
     machine.ok("mkdir", "-p", "/home/x")
     done = machine.run(

@@ -23,6 +23,7 @@ from provisioner.ops.scripts import Login, login_script
 
 SENTINEL_DEADLINE = 120.0
 SNAPSHOT_DEADLINE = 3 * 3600.0
+AWAKE_DEADLINE = 3600.0
 
 
 def wanted(
@@ -68,6 +69,21 @@ def until(
         house.clock.sleep(pause)
         pause = min(pause * 1.3, 10.0)
         seen = look()
+
+
+def wake_database(house: House, ctx: StepContext, cloud: Cloud, name: str) -> None:
+    """Start a database that is stopped, and wait until it is available: RDS changes none that isn't. One that is gone
+    is success."""
+
+    def look() -> str | None:
+        found = cloud.database(name)
+        if found is None or found.status == "available":
+            return None
+        if found.status == "stopped":
+            cloud.start_database(name)
+        return found.status
+
+    until(house, ctx, look, f"database {name}", AWAKE_DEADLINE)
 
 
 class Points:

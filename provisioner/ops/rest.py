@@ -13,7 +13,7 @@ from provisioner.ops.converge import Converge
 from provisioner.ops.desired import confirm_caller, freeze, stack_args
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.operations import new_id, unfinished
-from provisioner.ops.points import Points, until
+from provisioner.ops.points import Points, until, wake_database
 
 STOP_DEADLINE = 3600.0
 
@@ -128,19 +128,12 @@ class Rest:
         return {"tenant": ctx.tenant, "point": ctx.results["snapshot"]["point"]}
 
     def start(self, ctx: StepContext) -> JsonDict:
-        """Databases first, then the machine."""
-        args, cloud = self._points.place(ctx)
+        """Databases first, then the machine. Those that a restore replaced too: what is stopped can't be changed, and
+        a change of the tenant changes them as well."""
+        _, cloud = self._points.place(ctx)
         outputs = self._points.outputs(ctx)
-        serving: Any = outputs.databases[args.serving.suffix]
-        name = str(serving["identifier"])
-
-        def look() -> str | None:
-            found = cloud.database(name)
-            if found is not None and found.status == "stopped":
-                cloud.start_database(name)
-            return None if found is not None and found.status == "available" else getattr(found, "status", "gone")
-
-        until(self._house, ctx, look, f"database {name}", STOP_DEADLINE)
+        for database in outputs.databases.values():
+            wake_database(self._house, ctx, cloud, str(database["identifier"]))
 
         def running() -> str | None:
             state = _machine(cloud, ctx.tenant, outputs.machine_id, "running")

@@ -13,6 +13,7 @@ from provisioner.model.stack import StackArgs
 from provisioner.ops.desired import thaw_args, thaw_registry, thaw_target, unprotected
 from provisioner.ops.house import House
 from provisioner.ops.leftovers import refuse_leftovers
+from provisioner.ops.points import wake_database
 
 DEADLINE = 60 * 60.0
 
@@ -133,8 +134,8 @@ class Retire:
         """A stopped database can't be changed, so its protection can't be taken off: it is started once more."""
         cloud = self._cloud(ctx)
         for database in cloud.databases(ctx.tenant):
-            if database.status == "stopped":
-                cloud.start_database(database.identifier)
+            if database.status in ("stopped", "stopping", "starting"):
+                wake_database(self._house, ctx, cloud, database.identifier)
 
     def _engine(self, ctx: StepContext) -> tuple[Engine, StackArgs]:
         target = thaw_target(ctx.payload)

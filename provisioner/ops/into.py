@@ -9,7 +9,7 @@ from provisioner.ops import new_tenant
 from provisioner.ops.house import House
 from provisioner.ops.operations import unfinished
 from provisioner.ops.requests import NewTenantRequest
-from provisioner.ops.restoring import consented, source_of
+from provisioner.ops.restoring import foreign_source
 
 _MARK = "restored-from"
 
@@ -17,13 +17,14 @@ _MARK = "restored-from"
 def check(house: House, owner: str, to: str, new: str) -> None:
     """All that can be checked before anything is made. Raises UsageError, and RefusedError without consent."""
     registry = house.registry().load()
-    origin = consented(house, registry, owner, new)
-    source_of(house, registry, origin, to)
+    if new == owner:
+        raise UsageError(f"{new} is the tenant itself", hint=f"provision restore {owner} --to {to}")
     if new in registry.tenant_ids() and registry.tenant(new).labels.get(_MARK) != owner:
         raise UsageError(
             f"tenant {new} exists already, and wasn't made for data of {owner}; nothing was changed",
             hint="--into makes a new tenant: choose another id",
         )
+    foreign_source(house, registry, owner, new, to)
 
 
 def make(house: House, owner: str, new: str, progress: Progress) -> None:

@@ -8,11 +8,12 @@ from typing import Any
 from provisioner.model import firewall
 from provisioner.model.errors import ProvisionError
 from provisioner.model.json import JsonDict
+from provisioner.model.ledger import OperationStatus
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import OperationDefinition, OperationStepDefinition, Progress, RunOptions, StepContext
 from provisioner.model.recovery import BackupPolicy, PointKind, PointStatus, RecoveryPoint
 from provisioner.model.retention import expired, kept
-from provisioner.model.stack import DatabaseArgs
+from provisioner.model.stack import DatabaseArgs, StackArgs
 from provisioner.model.tenant import Tenant, Waiver
 from provisioner.ops.backup import active
 from provisioner.ops.converge import STACK_DEADLINE
@@ -20,8 +21,8 @@ from provisioner.ops.desired import confirm_caller, freeze, known_databases, sta
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.many import each
 from provisioner.ops.operations import new_id, resume, unfinished
-from provisioner.ops.points import Points, wanted
-from provisioner.ops.restore import without
+from provisioner.ops.points import Points, wake_database, wanted
+from provisioner.ops.restore import drop_import, without
 from provisioner.ops.retire import delete_point
 
 KEY_DAYS = 30
@@ -85,9 +86,10 @@ def end_database(
     progress: Progress,
     *,
     days: int | None = None,
+    abandons: str | None = None,
 ) -> None:
     """End one of a tenant's databases that doesn't serve. With `days` it leaves a recovery point that is kept for so
-    long."""
+    long. `abandons`: the restore that made it, and is given up."""
     operation_id = new_id(house.clock)
     now = house.clock.now()
     point = (
@@ -102,6 +104,7 @@ def end_database(
         database=asdict(database),
         point=point,
         operation_id=operation_id,
+        abandons=abandons,
     )
 
 
@@ -133,7 +136,8 @@ def _run(
     if waiting is not None:
         resume(house, waiting.id, progress)
         return
-    release = active(house, tenant.id, "pruned", Lifecycle.SUSPENDED)
+    also = (Lifecycle.RESTORING, Lifecycle.FAILED) if more.get("abandons") else (Lifecycle.SUSPENDED,)
+    release = active(house, tenant.id, "pruned", *also)
     payload = freeze(house, registry, tenant, stack_args(house, registry, tenant, release), **more)
     confirm_caller(house, payload, progress)
     house.operations.run(kind, operation_id or new_id(house.clock), tenant.id, payload, progress)
@@ -172,9 +176,17 @@ class Prune:
         return {"gone": list(chosen)}
 
     def release(self, ctx: StepContext) -> JsonDict:
-        """Its protection goes. Deletes obey the *state*: this must be applied first."""
-        self._up(ctx, 0)
-        return {"database": _database(ctx).suffix}
+        """Its protection goes. Deletes obey the *state*: this must be applied first. One that never served has none; it
+        needs this only where a process died while it was made: what isn't in the state isn't deleted either."""
+        args, cloud = self._points.place(ctx)
+        database = _database(ctx)
+        name = args.identifier(database)
+        served = any(d.suffix == database.suffix for d in args.databases)
+        if served:
+            wake_database(self._house, ctx, cloud, name)
+        if served or (cloud.database(name) is not None and not self._stated(ctx, args, database)):
+            self._up(ctx, 0)
+        return {"database": database.suffix}
 
     def delete(self, ctx: StepContext) -> JsonDict:
         """It goes, with the last snapshot that it was given a name for."""
@@ -190,7 +202,27 @@ class Prune:
         if point is not None:
             self._house.ledger.save_point(point)
         self._house.ledger.observe(ctx.tenant, "databases", {"databases": left, "until": ends})
+        if ctx.payload.get("abandons"):
+            self._given_up(ctx, str(ctx.payload["abandons"]))
         return {"point": point.id if point else None}
+
+    def _given_up(self, ctx: StepContext, operation_id: str) -> None:
+        """The restore that made it is over, and the tenant is what it was before."""
+        _, cloud = self._points.place(ctx)
+        drop_import(cloud, ctx.tenant, _database(ctx))
+        ledger = self._house.ledger
+        restore, record = ledger.operation(operation_id), ledger.tenant(ctx.tenant)
+        if restore is not None and record is not None and record.lifecycle is Lifecycle.RESTORING:
+            goal = Lifecycle(str(restore.payload["was"]))
+            ledger.set_lifecycle(ctx.tenant, goal, operation_id=ctx.operation_id)
+        ledger.set_operation(operation_id, OperationStatus.CANCELLED, error="given up")
+
+    def _stated(self, ctx: StepContext, args: StackArgs, database: DatabaseArgs) -> bool:
+        """Whether the stack's state has the database."""
+        found: Any = self._house.engine(thaw_target(ctx.payload)).export(self._house.stack(args))
+        resources = found["deployment"]["resources"] if found else []
+        urn = f"aws:rds/instance:Instance::database-{database.suffix}"
+        return any(str(r["urn"]).endswith(urn) for r in resources)
 
     def _final(self, ctx: StepContext) -> RecoveryPoint | None:
         """The recovery point of the deleted database's last snapshot."""
@@ -199,6 +231,9 @@ class Prune:
         found = cloud.snapshot(part["id"]) if part else None
         if found is None:
             return None
+        # A restore may have brought another release: its point of the present says what this one had.
+        known = self._house.ledger.points(tenant=ctx.tenant, deleted=True)
+        last = next((p for p in known if p.database == found.database), None)
         return RecoveryPoint(
             id=found.name,
             tenant=ctx.tenant,
@@ -207,8 +242,8 @@ class Prune:
             kind=PointKind.REPLACED,
             status=PointStatus.AVAILABLE,
             database=found.database,
-            release=args.release,
-            schema_version=args.schema_version,
+            release=last.release if last else args.release,
+            schema_version=last.schema_version if last else args.schema_version,
             config_digest=None,
             key=found.key or "",
             taken_at=found.taken_at or self._house.clock.now(),

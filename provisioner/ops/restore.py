@@ -12,7 +12,7 @@ from provisioner.model.change import Event, EventKind
 from provisioner.model.errors import RefusedError
 from provisioner.model.json import JsonDict
 from provisioner.model.lifecycle import Lifecycle
-from provisioner.model.ports import OperationDefinition, OperationStepDefinition, RunOptions, StepContext
+from provisioner.model.ports import Cloud, OperationDefinition, OperationStepDefinition, RunOptions, StepContext
 from provisioner.model.recovery import Verdict
 from provisioner.model.stack import DatabaseArgs, StackArgs, StackOutputs
 from provisioner.ops.checks import Check, Expected, database_checks, verdict_of
@@ -26,6 +26,8 @@ from provisioner.ops.scripts import Login, login_script
 from provisioner.ops.waivers import thaw_waivers
 
 FENCE_DEADLINE = 120.0
+# What RDS says of a restore that will never become a database.
+_DEAD = ("failed", "incompatible-restore", "incompatible-network", "incompatible-parameters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,9 @@ class Source:
 
 
 def beside(args: StackArgs, made: DatabaseArgs) -> StackArgs:
-    """The tenant as it is, and the restored database beside what serves."""
-    return replace(args, databases=(*args.databases, replace(made, kept=True)))
+    """The tenant as it is, and the restored database beside what serves. Nothing protects it before it serves: until
+    then it has nothing that its source hasn't, and it must be possible to take it away in whatever state it is."""
+    return replace(args, databases=(*args.databases, replace(made, kept=True, final="")))
 
 
 def switched(args: StackArgs, made: DatabaseArgs) -> StackArgs:
@@ -122,8 +125,14 @@ class Restore:
         return {"copied": name}
 
     def beside(self, ctx: StepContext) -> JsonDict:
-        """The restored database comes up beside the present one; nothing else changes."""
-        outputs = self._up(ctx, beside(self._before(ctx), thaw_database(ctx)))
+        """The restored database comes up beside the present one; nothing else changes. One that an earlier try could
+        not restore stays as it is for ever, so it is taken away first."""
+        _, cloud = self._points.place(ctx)
+        before, made = self._before(ctx), thaw_database(ctx)
+        found = cloud.database(before.identifier(made))
+        if found is not None and found.status in _DEAD:
+            self._undo(ctx)
+        outputs = self._up(ctx, beside(before, made))
         return {"outputs": asdict(outputs)}
 
     def verify(self, ctx: StepContext) -> JsonDict:
@@ -131,16 +140,18 @@ class Restore:
         args, cloud = self._points.place(ctx)
         outputs, made, source = _outputs(ctx, "beside"), thaw_database(ctx), _source(ctx)
         if made.suffix not in self._points.outputs(ctx).databases:
+            drop_import(cloud, ctx.tenant, made)
             return {"refused": "it was removed again"}  # by this step, before it was killed
         login = Login.master(outputs, made.suffix)
         script = login_script("verify", login, schema=outputs.database_user)
         with master_allowed(cloud, outputs.role_name, login.secret):
             seen = answer(ctx, cloud, outputs.machine_id, script, "verify", VERIFY_DEADLINE)
         expected = Expected(source["owner"], source["schema_version"], args.sizing.database_version)
-        checks = [c for c in database_checks(seen, expected) if _matters(c, source)]
+        checks = [c for c in database_checks(seen, expected) if _matters(c, source, seen)]
         found: JsonDict = {"checks": [c.json() for c in checks]}
         if verdict_of(checks) is not Verdict.PASSED:
             self._undo(ctx)
+            drop_import(cloud, ctx.tenant, made)
             found["refused"] = "\n".join(f"  {c.name}: {c.detail}" for c in checks if not c.ok)
         return found
 
@@ -175,6 +186,8 @@ class Restore:
 
     def finish(self, ctx: StepContext) -> JsonDict:
         """Record what is, and how the old database can be had back."""
+        _, cloud = self._points.place(ctx)
+        drop_import(cloud, ctx.tenant, thaw_database(ctx))
         result = self._converge.finish(ctx)
         old = self._before(ctx).identifier(self._before(ctx).serving)
         until_day = str(ctx.payload["keep_until"])
@@ -189,7 +202,7 @@ class Restore:
         record = self._house.ledger.tenant(ctx.tenant)
         if record is None or record.lifecycle is not Lifecycle.RESTORING:
             return
-        goal = Lifecycle.FAILED if "fence" in ctx.results else Lifecycle.ACTIVE
+        goal = Lifecycle.FAILED if "fence" in ctx.results else Lifecycle(str(ctx.payload["was"]))
         self._house.ledger.set_lifecycle(ctx.tenant, goal, cause=cause, operation_id=ctx.operation_id)
 
     def _up(self, ctx: StepContext, args: StackArgs) -> StackOutputs:
@@ -204,12 +217,10 @@ class Restore:
         return stack_outputs(engine.up(stack, options).outputs)
 
     def _undo(self, ctx: StepContext) -> None:
-        """Take the restored database away again. It has nothing that its snapshot hasn't."""
+        """Take the restored database away again."""
         engine = self._house.engine(thaw_target(ctx.payload))
         options = RunOptions(progress=ctx.progress, cancel=ctx.cancel, deadline=STACK_DEADLINE, guard=ctx.guard)
-        made = thaw_database(ctx)
-        for args in without(beside(self._before(ctx), made), made.suffix, final=None):
-            engine.up(self._house.stack(args), options)
+        engine.up(self._house.stack(self._before(ctx)), options)
 
     def _keep(self, ctx: StepContext, args: StackArgs) -> None:
         """The tenant's databases from now on, and until when those that were replaced are kept."""
@@ -222,6 +233,17 @@ class Restore:
 
     def _before(self, ctx: StepContext) -> StackArgs:
         return thaw_args({"args": ctx.payload["before"]})
+
+
+def import_name(tenant_id: str, operation_id: str) -> str:
+    """The copy of another tenant's snapshot, under the tenant's own key. Only the restore needs it."""
+    return f"{tenant_id}-import-{operation_id[-6:]}"
+
+
+def drop_import(cloud: Cloud, tenant_id: str, made: DatabaseArgs) -> None:
+    """Delete such a copy, if the database was made from one; one that is gone is success."""
+    if made.snapshot is not None and made.snapshot.startswith(f"{tenant_id}-import-"):
+        cloud.delete_snapshot(made.snapshot)
 
 
 def thaw_database(ctx: StepContext) -> DatabaseArgs:
@@ -242,7 +264,10 @@ def _outputs(ctx: StepContext, step: str) -> StackOutputs:
     return StackOutputs(**ctx.results[step]["outputs"])  # type: ignore[arg-type]
 
 
-def _matters(check: Check, source: Any) -> bool:
-    """A moment between two recovery points may lie before the first sentinel row of its schema: rows of an earlier one
-    are no finding then, another tenant's are."""
-    return check.name != "schema" or source["snapshot"] is not None
+def _matters(check: Check, source: Any, seen: Any) -> bool:
+    """A moment between two recovery points may lie before the first sentinel row, or the first of its schema: none, or
+    one of an earlier schema, is no finding then; another tenant's is."""
+    if source["snapshot"] is not None:
+        return True
+    none = seen["sentinel"]["value"] is None and not seen["sentinel"]["error"]
+    return check.name != "schema" and not (check.name == "sentinel" and none)

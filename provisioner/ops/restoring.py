@@ -7,7 +7,7 @@ from typing import Any
 
 from provisioner.model.errors import RefusedError, UsageError
 from provisioner.model.json import JsonDict
-from provisioner.model.ledger import Operation, OperationStatus
+from provisioner.model.ledger import Operation
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import Cloud, Progress
 from provisioner.model.recovery import PointKind
@@ -17,10 +17,10 @@ from provisioner.ops.backup import active
 from provisioner.ops.desired import confirm_caller, freeze, stack_args
 from provisioner.ops.drill import own_point
 from provisioner.ops.house import House, RegistryView
-from provisioner.ops.operations import new_id, unfinished
+from provisioner.ops.operations import new_id, resume, unfinished
 from provisioner.ops.points import wanted
 from provisioner.ops.prune import end_database
-from provisioner.ops.restore import Source, keep_until, switched
+from provisioner.ops.restore import Source, import_name, keep_until, switched
 from provisioner.ops.waivers import freeze_waivers
 
 _JOURNAL = 10_000
@@ -54,8 +54,10 @@ def propose(house: House, tenant_id: str, to: str, *, owner: str | None = None) 
     tenant = registry.tenant(tenant_id)
     release = active(house, tenant_id, "restored", Lifecycle.FAILED)
     operation_id, before = new_id(house.clock), stack_args(house, registry, tenant, release)
-    origin = tenant if owner in (None, tenant_id) else consented(house, registry, str(owner), tenant_id)
-    source = source_of(house, registry, origin, to)
+    if owner in (None, tenant_id):
+        source = source_of(house, registry, tenant, to)
+    else:
+        source = foreign_source(house, registry, str(owner), tenant_id, to)
     made = _database(tenant_id, source, operation_id)
     return Proposal(
         tenant_id,
@@ -129,7 +131,14 @@ def _payload(
         loss=loss(source, now, tenant),
         said={"to": to, "owner": source.owner},
         waivers=freeze_waivers(tenant),
+        was=str(_lifecycle(house, tenant.id)),
     )
+
+
+def _lifecycle(house: House, tenant_id: str) -> Lifecycle:
+    """Where a restore finds the tenant, and leaves it if it comes to nothing."""
+    record = house.ledger.tenant(tenant_id)
+    return record.lifecycle if record else Lifecycle.ACTIVE
 
 
 def _database(tenant_id: str, source: Source, operation_id: str) -> DatabaseArgs:
@@ -138,12 +147,16 @@ def _database(tenant_id: str, source: Source, operation_id: str) -> DatabaseArgs
     if source.snapshot is None:
         return DatabaseArgs(suffix, source=source.database, at=source.moment.isoformat())
     own = source.owner == tenant_id
-    return DatabaseArgs(suffix, snapshot=source.snapshot if own else f"{tenant_id}-import-{operation_id[-6:]}")
+    return DatabaseArgs(suffix, snapshot=source.snapshot if own else import_name(tenant_id, operation_id))
 
 
 def abandon(house: House, tenant_id: str, progress: Progress) -> str:
     """Give up a restore that was cut off before its database served: that one goes, the tenant stays as it is. Returns
     the id of the operation that was given up. Raises UsageError where there is none, or where it is too late."""
+    begun = unfinished(house, tenant_id, "end-database")
+    if begun is not None and begun.payload.get("abandons"):
+        resume(house, begun.id, progress)
+        return str(begun.payload["abandons"])
     waiting = _waiting(house, tenant_id)
     if waiting is None:
         raise UsageError(f"no restore of {tenant_id} waits to be gone on with", hint=f"provision show {tenant_id}")
@@ -153,8 +166,7 @@ def abandon(house: House, tenant_id: str, progress: Progress) -> str:
             hint=f"provision operations resume {waiting.id}",
         )
     registry, made = house.registry().load(), DatabaseArgs(**waiting.payload["made"])  # type: ignore[arg-type]
-    end_database(house, registry, registry.tenant(tenant_id), made, progress)
-    house.ledger.set_operation(waiting.id, OperationStatus.CANCELLED, error="given up")
+    end_database(house, registry, registry.tenant(tenant_id), made, progress, abandons=waiting.id)
     return waiting.id
 
 
@@ -172,6 +184,18 @@ def consented(house: House, registry: RegistryView, owner: str, tenant_id: str) 
         hint=f"add a waiver under tenants/{owner}/waivers: operation restore-into, resource {tenant_id}, with name, "
         "reason and expires",
     )
+
+
+def foreign_source(house: House, registry: RegistryView, owner: str, tenant_id: str, to: str) -> Source:
+    """What `to` means for the data of another tenant, which lets it go. It is a recovery point: what RDS restores to a
+    time has the source's key, and no key ever serves two tenants."""
+    source = source_of(house, registry, consented(house, registry, owner, tenant_id), to)
+    if source.snapshot is None:
+        raise UsageError(
+            f"only a recovery point of {owner} can be restored into {tenant_id}, not a time; nothing was changed",
+            hint=f"provision backup create {owner}, or one of provision backup list {owner}",
+        )
+    return source
 
 
 def source_of(house: House, registry: RegistryView, tenant: Tenant, to: str) -> Source:
@@ -249,9 +273,9 @@ def _waiting(house: House, tenant_id: str) -> Operation | None:
     """A restore that was cut off. One whose database was found wanting is over."""
     found = unfinished(house, tenant_id, "restore")
     whole = house.ledger.operation(found.id) if found else None
-    if whole is None or any("refused" in s.result for s in whole.steps if s.name == "verify"):
-        return None
-    return whole
+    if whole is None or _lifecycle(house, tenant_id) is Lifecycle.RESTORING:
+        return whole
+    return None if any("refused" in s.result for s in whole.steps if s.name == "verify") else whole
 
 
 def _same_words(waiting: Operation, to: str, owner: str) -> None:

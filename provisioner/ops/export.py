@@ -12,6 +12,7 @@ from provisioner.model.errors import ProvisionError, UsageError
 from provisioner.model.json import JsonDict
 from provisioner.model.ports import OperationDefinition, OperationStepDefinition, Progress, StepContext
 from provisioner.ops.backup import active
+from provisioner.ops.bundle.sums import lines
 from provisioner.ops.desired import confirm_caller, freeze, stack_args
 from provisioner.ops.house import House
 from provisioner.ops.machine import answer
@@ -150,4 +151,4 @@ def sums(folder: Path, dump: list[StoredFile], files: list[StoredFile]) -> None:
     known = {f.path: f.sha256 for f in dump} | {f"files/{f.path}": f.sha256 for f in files}
     for name in ("manifest.json", "README.md"):
         known[name] = file_digest(folder / name)
-    write(folder / "SHA256SUMS", "".join(f"{digest}  {name}\n" for name, digest in sorted(known.items())))
+    write(folder / "SHA256SUMS", lines(known))

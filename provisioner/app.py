@@ -83,12 +83,34 @@ class App:
     @cached_property
     def _ledger_url(self) -> str:
         """PROVISION_LEDGER, else the chosen target's own, else a file of this home."""
-        found = self.settings.ledger
+        if self.settings.ledger is not None:
+            return self.settings.ledger
+        return self._ledger_of(self.target() if self._targets_name_ledgers else None)
+
+    @cached_property
+    def _targets_name_ledgers(self) -> bool:
+        """Whether some may have one. Most registries name none, and need not be loaded for it."""
         path = self.settings.registry
-        # Most registries name no ledger: they need not be loaded for it.
-        if found is None and path.is_file() and b"ledger" in path.read_bytes():
-            found = self.registry().load().default_target.ledger
-        return found or f"sqlite:///{self.settings.folder() / 'ledger.db'}"
+        return path.is_file() and b"ledger" in path.read_bytes()
+
+    def _ledger_of(self, target: Target | None) -> str:
+        return (target and target.ledger) or f"sqlite:///{self.settings.folder() / 'ledger.db'}"
+
+    def in_ledger(self, target: Target) -> bool:
+        if self.settings.ledger is not None or not self._targets_name_ledgers:
+            return True
+        return self._ledger_of(target) == self._ledger_url
+
+    def check_named(self, tenant_ids: Collection[str]) -> None:
+        """Raise UsageError where a tenant of the registry is in another ledger: what this command's one says of it, a
+        lease above all, says nothing."""
+        from provisioner.ops.desired import check_ledger
+
+        if self.settings.ledger is not None or not self._targets_name_ledgers:
+            return
+        registry = self.registry().load()
+        for tenant_id in {*registry.tenant_ids()}.intersection(tenant_ids):
+            check_ledger(self, registry.tenant(tenant_id))
 
     @cached_property
     def operations(self) -> Operations:

@@ -42,6 +42,17 @@ class Settings:
             engine=engine,
         )
 
+    def environment(self) -> dict[str, str]:
+        """Variables by which another process reads the same settings."""
+        found = {
+            "PROVISION_HOME": str(self.home),
+            "PROVISION_REGISTRY": str(self.registry),
+            "PROVISION_TARGET": self.target,
+            "PROVISION_LEDGER": self.ledger,
+            "PROVISION_ENGINE": self.engine,
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
     def folder(self, *parts: str) -> Path:
         """A folder below the home, for this user only."""
         path = self.home.joinpath(*parts)

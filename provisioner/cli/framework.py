@@ -2,7 +2,7 @@
 share are added here, so that they are taken before or after the command."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from functools import wraps
@@ -50,6 +50,7 @@ EngineOption = Annotated[
     EngineName | None,
     typer.Option("--engine", help="What runs the Pulumi program.", show_default="what fits the target"),
 ]
+_NAMING = ("tenant_id", "ids", "tenant", "into")
 SHARED_NAMES = ("output", "yes", "registry", "target", "engine")
 _SHARED: dict[str, Any] = {
     "output": OutputOption,
@@ -126,6 +127,11 @@ class Session:
             self._app = App(self.settings)
         return self._app
 
+    def check_named(self, tenant_ids: Collection[str]) -> None:
+        """Whatever names a tenant works with the ledger that the tenant is in; see `App.check_named`."""
+        if tenant_ids:
+            self.app.check_named(tenant_ids)
+
     def log_folder(self) -> Path:
         """Where tracebacks go."""
         return self.settings.folder("log")
@@ -156,6 +162,7 @@ def command(
                 words["selection"] = Selection(**{n: words.pop(n) for n in _SELECTING})
             session = Session(after.over(before if isinstance(before, Shared) else Shared()))
             with boundary(session.log_folder):
+                session.check_named(_named(words))
                 _finish(session, function(session, **words))
 
         run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -164,6 +171,13 @@ def command(
         return function
 
     return register
+
+
+def _named(words: Mapping[str, Any]) -> list[str]:
+    """The tenants that a command's words name."""
+    selection = words.get("selection")
+    values = [words.get(name) for name in _NAMING] + [selection.tenant if selection else None]
+    return [one for value in values for one in ([value] if isinstance(value, str) else value or ())]
 
 
 def _added(name: str, annotation: Any, default: Any) -> inspect.Parameter:

@@ -71,9 +71,7 @@ def detached(session: Session, tenant: str, operation_id: str) -> Made:
     """Start a process of its own that carries the operation out; its words go to a log file."""
     log = session.log_folder() / f"{operation_id}.log"
     words = [sys.executable, "-m", "provisioner.cli.main", "operations", "resume", operation_id]
-    environment = {**os.environ, "PROVISION_HOME": str(session.settings.home)}
-    if session.settings.engine is not None:
-        environment["PROVISION_ENGINE"] = session.settings.engine
+    environment = {**os.environ, **session.settings.environment()}
     with open(log, "a", opener=private) as out:
         subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True, env=environment

@@ -1,7 +1,10 @@
 """Selectors of the command line, the same for every command, and what is done with the selected."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+import typer
 
 from provisioner.cli.framework import Selection, Session
 from provisioner.cli.results import TenantList
@@ -9,7 +12,7 @@ from provisioner.model.errors import UsageError
 from provisioner.model.selector import Selector, select
 from provisioner.model.tenant import Tenant
 from provisioner.ops import views
-from provisioner.ops.desired import check_target
+from provisioner.ops.desired import check_ledger, check_target
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.plan import Intention, plan
 
@@ -35,7 +38,10 @@ def chosen(session: Session, selection: Selection, ids: Sequence[str] | None) ->
         raise UsageError("no tenant was selected", hint="name tenants, or use --ring, --tier, --label ... or --all")
     registry = session.app.registry().load()
     if session.settings.target is None:
-        return Chosen(session.app, registry, select(registry.tenants(), words))
+        picked = select(registry.tenants(), words)
+        for tenant in picked:
+            check_ledger(session.app, tenant)
+        return Chosen(session.app, registry, picked)
     check_target(session.app, registry.default_target)
     here = registry.default_target.name
     picked = select(registry.tenants(), words)
@@ -54,12 +60,22 @@ def listed(session: Session, selection: Selection, *, wide: bool = False, probe:
     house = session.app
     registry = house.registry().load()
     everyone = registry.tenants()
-    picked = select(everyone, words) if words.narrows else everyone
+    picked = _here(house, select(everyone, words) if words.narrows else everyone)
     rows = views.fleet(house, picked)
     if probe:
         views.probe_all(house, rows)
         rows = views.fleet(house, picked)
     return TenantList(rows if words.narrows else rows + views.orphans(house, registry), wide=wide)
+
+
+def _here(house: House, tenants: Sequence[Tenant]) -> list[Tenant]:
+    """Those of this command's ledger. The other ones are named: nothing is known of them here."""
+    here = [t for t in tenants if house.in_ledger(t.target)]
+    elsewhere = Counter(t.target.name for t in tenants if not house.in_ledger(t.target))
+    for target, count in elsewhere.items():
+        words = f"{count} tenant(s) of target {target} are in another ledger: --target {target} shows them"
+        typer.echo(words, err=True)
+    return here
 
 
 def selector(selection: Selection, ids: Sequence[str] = ()) -> Selector:

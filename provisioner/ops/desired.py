@@ -17,7 +17,9 @@ from provisioner.ops.house import House, RegistryView
 
 
 def stack_args(house: House, registry: RegistryView, tenant: Tenant, release: str) -> StackArgs:
-    """What the program is given. Asks the cloud who we are; an account that the registry doesn't name is refused."""
+    """What the program is given. Asks the cloud who we are; an account that the registry doesn't name is refused, and
+    so is a tenant of another ledger."""
+    check_ledger(house, tenant)
     house.ready(tenant.target)
     cloud = house.cloud(tenant.target, tenant.region)
     caller = cloud.caller()
@@ -70,6 +72,15 @@ def _zones(house: House, tenant: Tenant) -> tuple[str, str]:
             hint=f"choose another region of target {tenant.target.name}: {', '.join(tenant.target.regions)}",
         )
     return zones[0], zones[1]
+
+
+def check_ledger(house: House, tenant: Tenant) -> None:
+    """Raise UsageError for a tenant of another ledger than this command's: its lease is there."""
+    if not house.in_ledger(tenant.target):
+        raise UsageError(
+            f"tenant {tenant.id} lives on target {tenant.target.name}, whose ledger is not the one of this command",
+            hint=f"add --target {tenant.target.name}",
+        )
 
 
 def check_caller(target: Target, caller: Caller) -> None:

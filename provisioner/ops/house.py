@@ -71,6 +71,9 @@ class House(Protocol):
     def ledger(self) -> Ledger:
         """What happened and what holds."""
 
+    def in_ledger(self, target: Target) -> bool:
+        """Whether the tenants of this target are kept in the ledger of this command: a command works with one."""
+
     def records(self) -> list[TenantRecord]:
         """All tenants as the ledger has them. A command that only looks pays for no more than that."""
 

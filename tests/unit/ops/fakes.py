@@ -227,6 +227,7 @@ class FakeHouse:
     state_error: ProvisionError | None = None
 
     program_version = "p1"
+    ledger_name: str | None = None
 
     def __init__(self, folder: Path) -> None:
         self.clock = StepClock()
@@ -238,6 +239,9 @@ class FakeHouse:
         self.tools = FakeTools()
         self.started: list[str] = []
         self.operations = InLine(self.ledger, definitions(self))
+
+    def in_ledger(self, target: Target) -> bool:
+        return target.ledger == self.ledger_name
 
     def records(self) -> list[TenantRecord]:
         return self.ledger.tenants()

@@ -8,7 +8,7 @@ import pytest
 
 from provisioner.model.change import Event
 from provisioner.model.cloud import Quota
-from provisioner.model.errors import AuthenticationError, ExitCode, RefusedError
+from provisioner.model.errors import AuthenticationError, ExitCode, RefusedError, UsageError
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.tenant import CloudKind, Target
 from provisioner.ops import offboard
@@ -89,6 +89,18 @@ def test_and_stop_apply_and_offboard(house: FakeHouse, tmp_path: Path) -> None:
     record = house.ledger.tenant("acme")
     assert record is not None
     assert record.lifecycle is Lifecycle.ACTIVE
+
+
+def test_a_tenant_of_another_ledger_is_not_changed(house: FakeHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lease is in the other one: nobody would keep two commands apart."""
+    elsewhere = replace(AWS, ledger="postgresql://provision@db.example.com/ledger")
+    monkeypatch.setattr(FakeRegistry, "resolve_new", lambda _, tenant_id, __: tenant(tenant_id, target=elsewhere))
+    with pytest.raises(UsageError, match="lives on target production, whose ledger") as caught:
+        propose(house, ACME)
+    assert caught.value.hint == "add --target production"
+    assert untouched(house)
+    house.ledger_name = elsewhere.ledger
+    made(house)
 
 
 def test_no_room_is_refused_by_name(house: FakeHouse) -> None:

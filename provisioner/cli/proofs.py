@@ -7,7 +7,7 @@ from typing import Any
 from provisioner.cli.framework import Selection, Session
 from provisioner.cli.progress import progress
 from provisioner.cli.results import Table, exit_code
-from provisioner.cli.selection import chosen, selector
+from provisioner.cli.selection import chosen, here, selector
 from provisioner.cli.tables import age
 from provisioner.model.errors import ExitCode
 from provisioner.model.recovery import Verdict
@@ -61,7 +61,7 @@ def reported(session: Session, selection: Selection, ids: Sequence[str] | None, 
     """The fleet's standing; all tenants where no word narrows."""
     words = selector(selection, ids or ())
     tenants = session.app.registry().load().tenants()
-    found = report(session.app, select(tenants, words) if words.narrows else tenants)
+    found = report(session.app, here(session.app, select(tenants, words) if words.narrows else tenants))
     if html is not None:
         html.write_text(page(found, session.app.clock.now()))
     rows = [

@@ -60,7 +60,7 @@ def listed(session: Session, selection: Selection, *, wide: bool = False, probe:
     house = session.app
     registry = house.registry().load()
     everyone = registry.tenants()
-    picked = _here(house, select(everyone, words) if words.narrows else everyone)
+    picked = here(house, select(everyone, words) if words.narrows else everyone)
     rows = views.fleet(house, picked)
     if probe:
         views.probe_all(house, rows)
@@ -68,14 +68,13 @@ def listed(session: Session, selection: Selection, *, wide: bool = False, probe:
     return TenantList(rows if words.narrows else rows + views.orphans(house, registry), wide=wide)
 
 
-def _here(house: House, tenants: Sequence[Tenant]) -> list[Tenant]:
-    """Those of this command's ledger. The other ones are named: nothing is known of them here."""
-    here = [t for t in tenants if house.in_ledger(t.target)]
+def here(house: House, tenants: Sequence[Tenant]) -> list[Tenant]:
+    """Those of this command's ledger. Where the other ones are is said on stderr: nothing is known of them here."""
     elsewhere = Counter(t.target.name for t in tenants if not house.in_ledger(t.target))
     for target, count in elsewhere.items():
         words = f"{count} tenant(s) of target {target} are in another ledger: --target {target} shows them"
         typer.echo(words, err=True)
-    return here
+    return [t for t in tenants if house.in_ledger(t.target)]
 
 
 def selector(selection: Selection, ids: Sequence[str] = ()) -> Selector:

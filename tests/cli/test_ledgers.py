@@ -108,6 +108,7 @@ def test_a_view_of_the_fleet_leaves_him_out_and_says_so(home: Path) -> None:
     assert (done.exit_code, [row["id"] for row in json.loads(done.stdout)]) == (0, ["beta"])
     words = "1 tenant(s) of target production are in another ledger: --target production shows them"
     assert words in done.stderr
+    assert words in run("drill report").stderr
     done = run("list --target production --output json")
     assert "acme" in [row["id"] for row in json.loads(done.stdout)]
 

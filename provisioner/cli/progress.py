@@ -12,6 +12,7 @@ from provisioner.model.change import Event, EventKind
 from provisioner.model.ports import Progress
 
 _STEP_ENDS = (EventKind.STEP_DONE, EventKind.STEP_FAILED)
+_LASTING = (*_STEP_ENDS, EventKind.MESSAGE)
 
 
 @contextmanager
@@ -53,7 +54,7 @@ def _live() -> Iterator[Progress]:
 
 
 class _Tasks:
-    """One live line for each subject, and a printed line for each step that ended."""
+    """One live line for each subject, and a printed line for each step that ended and for all that was said."""
 
     def __init__(self, bars: Any, console: Any) -> None:
         self._bars = bars
@@ -64,9 +65,11 @@ class _Tasks:
 
     def __call__(self, event: Event) -> None:
         with self._lock:
+            if event.kind in _LASTING:
+                self._console.print(text(event), markup=False, soft_wrap=True)
             if event.kind in _STEP_ENDS:
-                self._console.print(text(event), markup=False)
                 self._done[event.subject] = 0
+            if event.kind in _LASTING:
                 return
             if event.kind is EventKind.RESOURCE_DONE:
                 self._done[event.subject] = self._done.get(event.subject, 0) + 1

@@ -3,15 +3,21 @@
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import typer
 
 from provisioner.cli.ask import confirm
 from provisioner.cli.framework import Session
 from provisioner.cli.progress import progress
 from provisioner.cli.results import Intentions, Made
+from provisioner.model.json import JsonDict
 from provisioner.ops import apply as applying
 from provisioner.ops import new_tenant
+from provisioner.ops.desired import callers
+from provisioner.ops.operations import find
 from provisioner.ops.plan import ACTIONABLE, Intention
 from provisioner.ops.requests import NewTenantRequest
 from provisioner.settings import private
@@ -40,6 +46,7 @@ def make(session: Session, checked: NewTenant, *, detach: bool) -> Made:
     """Carry it out, here or in a process of its own."""
     proposal, house = checked.proposal, session.app
     if detach:
+        tell_callers(session, [proposal.payload])
         target = str(proposal.payload["target"]["name"])  # type: ignore[index,call-overload]
         house.ledger.begin_operation(
             proposal.operation_id, "new-tenant", proposal.tenant, target, proposal.payload, queued=True
@@ -62,9 +69,23 @@ def apply_all(session: Session, intentions: Sequence[Intention], *, parallel: in
     todo = [i for i in intentions if i.verdict in ACTIONABLE]
     if todo:
         _tell(intentions)
+        tell_callers(session, [_payload(session, i) for i in todo])
         confirm(f"Apply {len(todo)} tenant(s)?", yes=session.yes)
     with progress() as sink:
         return Intentions(applying.apply(session.app, intentions, sink, parallel=parallel))
+
+
+def tell_callers(session: Session, payloads: Iterable[Mapping[str, Any]]) -> None:
+    """Say on stderr in which account and region, and as whom, these operations would work on AWS: before anybody is
+    asked. Raises AuthenticationError where that isn't what they were frozen with."""
+    for words in callers(session.app, payloads):
+        typer.echo(words, err=True)
+
+
+def _payload(session: Session, intention: Intention) -> JsonDict:
+    if intention.operation_id is None:
+        return intention.payload or {}
+    return find(session.app, intention.operation_id).payload
 
 
 def detached(session: Session, tenant: str, operation_id: str) -> Made:

@@ -1,6 +1,6 @@
 """From the registry's tenant to the arguments of its stack, frozen into an operation's payload and back."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -107,16 +107,34 @@ def check_target(house: House, target: Target) -> None:
         check_caller(target, house.cloud(target, target.regions[0]).caller())
 
 
+def callers(house: House, payloads: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Who would work where on AWS, in words, for those who are asked whether these operations may begin: one line for
+    each account, region and role, however many tenants share them. Raises as `confirm_caller`."""
+    sharing: dict[tuple[str, str, str, str | None], list[Mapping[str, Any]]] = {}
+    for payload in payloads:
+        target, args = thaw_target(payload), thaw_args(payload)
+        if target.cloud is CloudKind.AWS:
+            sharing.setdefault((target.name, args.account, args.region, target.role), []).append(payload)
+    return [
+        f"target {name} {_works(house, of[0])}" + (f" ({len(of)} tenants)" if len(of) > 1 else "")
+        for (name, *_), of in sharing.items()
+    ]
+
+
 def confirm_caller(house: House, payload: Mapping[str, Any], progress: Progress) -> None:
     """Before an operation acts, also when it goes on: who we are now must fit what it was frozen with. Nothing is
     changed by a refusal. On AWS it is told, so that nobody is surprised by the account that is worked in."""
+    target = thaw_target(payload)
+    if target.cloud is CloudKind.AWS:
+        words = _works(house, payload)
+        progress(Event(EventKind.MESSAGE, thaw_args(payload).tenant, f"target {target.name}", message=words))
+
+
+def _works(house: House, payload: Mapping[str, Any]) -> str:
     target, args = thaw_target(payload), thaw_args(payload)
-    if target.cloud is not CloudKind.AWS:
-        return
     caller = house.cloud(target, args.region).caller()
     check_caller(replace(target, account=args.account), caller)
-    words = f"works in account {caller.account}, region {caller.region}, as {caller.arn}"
-    progress(Event(EventKind.MESSAGE, args.tenant, f"target {target.name}", message=words))
+    return f"works in account {caller.account}, region {caller.region}, as {caller.arn}"
 
 
 def freeze(house: House, registry: RegistryView, tenant: Tenant, args: StackArgs, **more: Any) -> JsonDict:

@@ -1,18 +1,22 @@
 """Operations on AWS: who works where is compared and told before anything changes, and there must be room."""
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from provisioner.cli import running
 from provisioner.model.change import Event
 from provisioner.model.cloud import Quota
-from provisioner.model.errors import AuthenticationError, ExitCode, RefusedError, UsageError
+from provisioner.model.errors import AuthenticationError, CancelledError, ExitCode, RefusedError, UsageError
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.tenant import CloudKind, Target
 from provisioner.ops import offboard
 from provisioner.ops.apply import apply
+from provisioner.ops.desired import callers
 from provisioner.ops.new_tenant import carry_out, propose
 from provisioner.ops.operations import resume
 from provisioner.ops.plan import plan
@@ -51,6 +55,45 @@ def test_who_works_where_is_told(house: FakeHouse) -> None:
     carry_out(house, propose(house, ACME), events.append)
     said = f"{events[0].name}: {events[0].message}"
     assert said == "target production: works in account 123456789012, region eu-west-1, as arn:operator"
+
+
+def test_it_is_told_once_for_all_who_share_it_before_anything_begins(house: FakeHouse) -> None:
+    payloads = [propose(house, NewTenantRequest(name, tier="standard")).payload for name in ("acme", "beta")]
+    works = "target production works in account 123456789012, region eu-west-1, as arn:operator"
+    assert callers(house, payloads) == [f"{works} (2 tenants)"]
+    assert callers(house, payloads[:1]) == [works]
+    own: Any = {**payloads[1], "target": {**payloads[1]["target"], "role": "arn:aws:iam::1:role/own"}}  # type: ignore[dict-item]
+    assert callers(house, [payloads[0], own]) == [works, works]
+    sandbox: Any = {**payloads[0], "target": {**payloads[0]["target"], "cloud": "sandbox"}}  # type: ignore[dict-item]
+    assert callers(house, [sandbox]) == []
+    house.fake_cloud.account = "999999999999"
+    with pytest.raises(AuthenticationError, match="999999999999"):
+        callers(house, payloads)
+
+
+@pytest.mark.parametrize("unfinished", [False, True])
+def test_and_before_anybody_is_asked(
+    house: FakeHouse, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], unfinished: bool
+) -> None:
+    """On a terminal a question stands between the plan and the work: who answers it must know where."""
+    house.fake_engine.fail_up = RefusedError("not now") if unfinished else None
+    with suppress(RefusedError):
+        made(house)
+    house.ledger.set_applied("acme", None)
+    house.fake_engine.plans["acme"] = CREATE
+    intentions = plan(house, house.file, house.file.tenants())
+    assert [i.verdict for i in intentions] == ["resume" if unfinished else "change"]
+    said: list[str] = []
+
+    def confirm(question: str, *, yes: bool) -> None:
+        said.append(capsys.readouterr().err)
+        raise CancelledError(question)
+
+    monkeypatch.setattr(running, "confirm", confirm)
+    session: Any = SimpleNamespace(app=house, yes=False)
+    with pytest.raises(CancelledError):
+        running.apply_all(session, intentions, parallel=1)
+    assert "works in account 123456789012, region eu-west-1, as arn:operator" in said[0]
 
 
 def test_credentials_that_changed_since_the_plan_stop_a_new_tenant(house: FakeHouse) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from provisioner.cli.framework import Session, command
+from provisioner.model.tenant import Target
 
 
 class Part(StrEnum):
@@ -31,6 +32,12 @@ def register(app: typer.Typer) -> None:
     command(group, "caller")(caller)
 
 
+Own = Annotated[
+    str | None,
+    typer.Option("--tenant", help="Of the account and role that this tenant has of its own.", metavar="ID"),
+]
+
+
 def policy(
     session: Session,
     part: Annotated[
@@ -39,37 +46,53 @@ def policy(
             "--part", help=f"Only this document: {', '.join(Part)}.", metavar="PART", show_default="all, by name"
         ),
     ] = None,
+    own: Own = None,
 ) -> object:
     """What the deployer's role may do: least privilege, inside one tenant at a time."""
     from provisioner.cli.results import Document
     from provisioner.model.deployer import policies
 
-    found = policies(session.app.target())
+    found = policies(_target(session, own))
     return Document(found[part] if part else found)
 
 
-def boundary(session: Session) -> object:
+def boundary(session: Session, own: Own = None) -> object:
     """The most that any role of a tenant may ever do; name it provision-boundary."""
     from provisioner.cli.results import Document
     from provisioner.model.deployer import boundary as document
 
-    return Document(document(session.app.target()))
+    return Document(document(_target(session, own)))
 
 
 def trust(
     session: Session,
     principal: Annotated[str, typer.Argument(help="ARN of the user or role that runs provision.", metavar="PRINCIPAL")],
+    own: Own = None,
 ) -> object:
     """Who may become the deployer's role, for one tenant at a time."""
     from provisioner.cli.results import Document
     from provisioner.model.deployer import trust as document
 
-    return Document(document(session.app.target(), principal))
+    return Document(document(_target(session, own), principal))
 
 
-def caller(session: Session) -> object:
-    """What whoever runs provision needs: to become the deployer, and the stacks' state with its key."""
+def caller(session: Session, own: Own = None) -> object:
+    """What whoever runs provision needs: to become the deployer, and the stacks' state with its key.
+
+    Roles that tenants of the target have of their own are in it. With `--tenant` it is that one's role alone.
+    """
     from provisioner.cli.results import Document
+    from provisioner.model.deployer import become
     from provisioner.model.deployer import caller as document
 
-    return Document(document(session.app.target()))
+    if own is not None:
+        return Document(become(_target(session, own)))
+    target = session.app.target()
+    views = (t.target for t in session.app.registry().load().tenants())
+    roles = {v.role for v in views if v.name == target.name and v.role} - {target.role}
+    return Document(document(target, sorted(roles)))
+
+
+def _target(session: Session, tenant_id: str | None) -> Target:
+    """The target, or a tenant's own view of it."""
+    return session.app.registry().load().tenant(tenant_id).target if tenant_id else session.app.target()

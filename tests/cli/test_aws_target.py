@@ -10,6 +10,7 @@ import pytest
 from tests.installation import COMMAND, ROOT
 
 LIMIT = 3.0
+"""Seconds."""
 
 
 @pytest.fixture
@@ -48,23 +49,30 @@ def run(environment: dict[str, str], *words: str) -> "subprocess.CompletedProces
         ["plan", "nobody"],
         ["apply", "acme", "--yes"],
         ["new-tenant", "beta"],
-        ["offboard", "acme", "--discard-data"],
+        ["backup", "create", "acme"],
+        ["drill", "acme"],
+        ["offboard", "acme", "--now", "--confirm", "acme"],
     ],
     ids=" ".join,
 )
 def test_without_credentials(environment: dict[str, str], words: list[str]) -> None:
     registry = Path(environment["PROVISION_REGISTRY"])
     before = registry.read_text()
-    began = time.monotonic()
-    done = run(environment, "--target", "production", *words)
-    took = time.monotonic() - began
+    took = LIMIT
+    # Whoever else works on this machine may take the time once. A wait for a metadata service that isn't there, or
+    # anything that is too much, takes it each time.
+    for _ in range(3):
+        began = time.monotonic()
+        done = run(environment, "--target", "production", *words)
+        took = time.monotonic() - began
+        if took < LIMIT:
+            break
     assert done.returncode == 5, done.stderr
     assert "no AWS credentials were found" in done.stderr + done.stdout
     assert "aws sso login" in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
     assert registry.read_text() == before
-    # Not a benchmark: a wait for a metadata service that isn't there would be many times as long.
-    assert took < LIMIT * 5
+    assert took < LIMIT
 
 
 def test_a_tenant_is_not_looked_for_on_a_target_where_it_does_not_live(environment: dict[str, str]) -> None:

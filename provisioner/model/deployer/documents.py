@@ -1,5 +1,7 @@
 """The documents: what the deployer's role may do, what roles that it makes may ever do, and who may become it."""
 
+import json
+from collections.abc import Sequence
 from typing import Any
 
 from provisioner.model.deployer import statements as s
@@ -12,6 +14,8 @@ from provisioner.model.tenant import CloudKind, Target
 
 Document = dict[str, Any]
 MACHINE = "${aws:PrincipalTag/provision:tenant}"
+_LONGEST = 6000
+"""Characters; a managed policy has 6,144, without its white space."""
 _LOGS = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
 _PARTS = {
     "network": s.network,
@@ -89,11 +93,27 @@ def trust(target: Target, principal: str) -> Document:
     }
 
 
-def caller(target: Target) -> Document:
-    """What those who run provision need themselves: to become the deployer, and the state with its key."""
+def caller(target: Target, roles: Sequence[str] = ()) -> Document:
+    """What those who run provision need themselves: to become the deployer, and the state with its key. `roles`: the
+    deployers of tenants that have their own. Raises UsageError where these are more than a managed policy takes."""
+    found = [*become(target, roles)["Statement"], *_state(target)]
+    if len(json.dumps(found, separators=(",", ":"))) > _LONGEST:
+        raise UsageError(
+            f"{len(roles)} tenants of target {target.name} have a role of their own: too many for one policy",
+            hint=f"provision deployer caller --target {target.name} --tenant ID, for each of them",
+        )
+    return _document(found)
+
+
+def become(target: Target, roles: Sequence[str] = ()) -> Document:
+    """The right to become the target's deployer and these."""
+    own = target.role or _place(target).arn("iam", "role/provision-deployer", region="")
+    return _document([statement("Become", ["sts:AssumeRole", "sts:TagSession"], [own, *roles])])
+
+
+def _state(target: Target) -> list[Statement]:
     place = _place(target)
-    role = target.role or place.arn("iam", "role/provision-deployer", region="")
-    found = [statement("Become", ["sts:AssumeRole", "sts:TagSession"], [role])]
+    found = []
     state = target.state or ""
     if state.startswith("s3://"):
         bucket = state.removeprefix("s3://").split("?")[0].rstrip("/")
@@ -113,7 +133,7 @@ def caller(target: Target) -> Document:
             found.append(
                 statement("StateKey", use, [key if key.startswith("arn:") else place.arn("kms", f"key/{key}")])
             )
-    return _document(found)
+    return found
 
 
 def _document(found: list[Statement]) -> Document:

@@ -9,7 +9,7 @@ from typing import Any
 import parliament
 import pytest
 
-from provisioner.model.deployer import policies, trust
+from provisioner.model.deployer import caller, policies, trust
 from provisioner.model.deployer.actions import AGENT
 from provisioner.model.errors import UsageError
 from provisioner.model.tenant import CloudKind, Target
@@ -236,6 +236,16 @@ def test_the_caller_gets_the_role_the_state_and_its_key() -> None:
     assert by_sid["Become"]["Resource"] == [TARGET.role]
     assert by_sid["State"]["Resource"] == ["arn:aws:s3:::example-state/stacks/*"]
     assert by_sid["StateKey"]["Condition"] == {"ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/provision"}}
+
+
+def test_more_roles_than_a_policy_takes_are_refused() -> None:
+    roles = [f"arn:aws:iam::{n:012}:role/provision-deployer" for n in range(200)]
+    assert [p["Resource"] for p in caller(TARGET, roles[:5])["Statement"] if p["Sid"] == "Become"] == [
+        [TARGET.role, *roles[:5]]
+    ]
+    with pytest.raises(UsageError, match="200 tenants of target production") as caught:
+        caller(TARGET, roles)
+    assert caught.value.hint == "provision deployer caller --target production --tenant ID, for each of them"
 
 
 def test_the_sandbox_has_none() -> None:

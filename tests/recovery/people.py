@@ -34,7 +34,7 @@ def notes(installation: Installation, tenant: str) -> list[str]:
     return [n["body"] for n in sorted(found, key=lambda n: int(n["id"]))]
 
 
-def between(installation: Installation) -> str:
+def between() -> str:
     """A time that lies clearly after all that was written before, and before all that is written from now on.
 
     RDS's times to restore to have whole seconds.

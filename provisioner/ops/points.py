@@ -24,6 +24,7 @@ from provisioner.ops.scripts import Login, login_script
 SENTINEL_DEADLINE = 120.0
 SNAPSHOT_DEADLINE = 3 * 3600.0
 AWAKE_DEADLINE = 3600.0
+_DEAD = ("failed", "deleted", "incompatible-restore")
 
 
 def wanted(
@@ -122,6 +123,9 @@ class Points:
         args, cloud = self.place(ctx)
         point = self._begun(ctx, args)
         self._house.ledger.save_point(point)
+        found = cloud.snapshot(point.id)
+        if found is not None and found.status in _DEAD:
+            cloud.delete_snapshot(point.id)  # what an earlier try left: it would stay failed for ever
         try:
             cloud.make_snapshot(point.database, point.id, snapshot_tags(args, point.id, point.kind))
             made = self._finished(ctx, cloud, point.id)
@@ -177,7 +181,7 @@ class Points:
         part: Any = ctx.payload["point"]
         known = self._house.ledger.point(part["id"])
         if known is not None:
-            return known
+            return replace(known, status=PointStatus.CREATING)
         record = self._house.ledger.tenant(ctx.tenant)
         written = ctx.results["mark"]["written_at"]
         return RecoveryPoint(
@@ -203,7 +207,7 @@ class Points:
 
         def look() -> str | None:
             found = cloud.snapshot(name)
-            if found is None or found.status in ("failed", "deleted", "incompatible-restore"):
+            if found is None or found.status in _DEAD:
                 state = found.status if found else "gone"
                 raise RefusedError(f"snapshot {name} is {state}", hint=f"provision backup create {ctx.tenant}")
             seen[:] = [found]

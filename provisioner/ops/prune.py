@@ -40,11 +40,12 @@ class Pruned:
 
 
 def look(house: House, tenant_id: str, policy: BackupPolicy) -> Pruned:
-    """What would go now. Changes nothing."""
+    """What would go now. Changes nothing. A failed point whose operation goes on is made good by that."""
     points, now = house.ledger.points(tenant=tenant_id), house.clock.now()
+    waiting = {o.id for o in (unfinished(house, tenant_id), unfinished(house, tenant_id, "backup")) if o}
     return Pruned(
         tenant_id,
-        [p.id for p in expired(points, policy, now)],
+        [p.id for p in expired(points, policy, now) if p.operation_id not in waiting],
         [suffix for suffix, day in replaced(house, tenant_id).items() if day < now.date()],
         kept(points, policy, now),
     )

@@ -6,9 +6,9 @@ from dataclasses import asdict
 from typing import Any
 
 from provisioner.model import firewall
-from provisioner.model.change import StepOp
+from provisioner.model.change import Plan, StepOp
 from provisioner.model.cloud import Health
-from provisioner.model.errors import TimedOutError
+from provisioner.model.errors import RefusedError, TimedOutError
 from provisioner.model.json import Json, JsonDict
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import OperationDefinition, OperationStepDefinition, RunOptions, StepContext
@@ -69,13 +69,20 @@ class Converge:
         return {"release": args.release}
 
     def check(self, ctx: StepContext) -> JsonDict:
-        """The firewall, under the lease: what was shown before may have changed since."""
+        """The firewall, under the lease: what was shown before may have changed since. It judges what the state has, so
+        that a state which is lost must not pass for a tenant that is new."""
         args, target = self._of(ctx)
         engine = self._house.engine(target)
         stack = self._house.stack(args)
+        record = self._house.ledger.tenant(ctx.tenant)
+        made = record is not None and record.applied_digest is not None
         if engine.export(stack) is None:
+            if made:
+                raise state_lost(ctx.tenant, target)
             return {"stack": "new"}
         plan = engine.preview(stack, RunOptions(refresh=True, cancel=ctx.cancel, deadline=STACK_DEADLINE))
+        if made and starts_anew(plan):
+            raise state_lost(ctx.tenant, target)
         waivers: tuple[Waiver, ...] = thaw_waivers(ctx.payload)
         firewall.check(ctx.tenant, plan, waivers, self._house.clock.now().date())
         return {"summary": dict(plan.summary())}
@@ -176,6 +183,21 @@ class Converge:
         target = thaw_target(ctx.payload)
         self._house.ready(target)
         return thaw_args(ctx.payload), target
+
+
+def starts_anew(plan: Plan) -> bool:
+    """Whether nothing of it is there: not even the stack itself, which every made one has."""
+    return bool(plan.steps) and all(step.op is StepOp.CREATE for step in plan.steps)
+
+
+def state_lost(tenant: str, target: Target) -> RefusedError:
+    """What is raised for a tenant that was made and whose stack isn't in the target's state."""
+    return RefusedError(
+        f"tenant {tenant} was made, but target {target.name} has no state of its stack: to apply it would make "
+        "everything a second time",
+        hint=f"put the state back ({target.state or 'the folder `state` of PROVISION_HOME'}) from its versions or a "
+        "backup, then run the same command again",
+    )
 
 
 def mismatch(health: Health, args: Any) -> str | None:

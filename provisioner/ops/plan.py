@@ -1,8 +1,12 @@
 """`provision plan`: what each tenant needs, and why. Changes nothing in the cloud, the registry or the state."""
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from threading import Event as Flag
+from threading import Thread
 from typing import Literal
 
 from provisioner.model import firewall
@@ -13,6 +17,7 @@ from provisioner.model.ledger import Operation, TenantRecord
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import RunOptions
 from provisioner.model.tenant import Tenant, desired_digest
+from provisioner.ops.converge import starts_anew, state_lost
 from provisioner.ops.desired import freeze, stack_args
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.operations import unfinished
@@ -21,6 +26,9 @@ from provisioner.ops.waivers import freeze_waivers
 
 Verdict = Literal["unchanged", "change", "create", "resume", "refused", "failed", "applied"]
 ACTIONABLE: tuple[Verdict, ...] = ("change", "create", "resume")
+PREVIEW_DEADLINE = 15 * 60.0
+# Longer than any engine gives a cancelled preview.
+_ENDING = 6.0
 _NOT_NOW = (Lifecycle.SUSPENDED, Lifecycle.RESTORING, Lifecycle.OFFBOARDING)
 
 
@@ -80,10 +88,45 @@ def plan(
     looked = [(t, i) for t, i in zip(tenants, first, strict=True) if i.verdict in ("change", "create")]
     if not looked:
         return first
-    with ThreadPoolExecutor(max_workers=min(parallel, len(looked))) as pool:
-        answers = list(pool.map(lambda p: _look(house, registry, p[0], records.get(p[0].id), p[1]), looked))
-    by_id = {a.tenant: a for a in answers}
+    cancel = Flag()
+    options = RunOptions(refresh=True, cancel=cancel, deadline=PREVIEW_DEADLINE)
+
+    def look(pair: tuple[Tenant, Intention]) -> Intention:
+        tenant, intention = pair
+        return (
+            intention if cancel.is_set() else _look(house, registry, tenant, records.get(tenant.id), intention, options)
+        )
+
+    def look_at_all() -> list[Intention]:
+        with ThreadPoolExecutor(max_workers=min(parallel, len(looked))) as pool:
+            return list(pool.map(look, looked))
+
+    by_id = {a.tenant: a for a in _unless_interrupted(look_at_all, cancel)}
     return [by_id.get(i.tenant, i) for i in first]
+
+
+def _unless_interrupted(work: Callable[[], list[Intention]], cancel: Flag) -> list[Intention]:
+    """Its answer. In a thread of its own, so that ^C is raised here, where nothing is half-done. It sets the flag then,
+    and waits: another ^C doesn't cut that short, for what the previews run would be left alone, and it takes seconds.
+    """
+    answer: Future[list[Intention]] = Future()
+
+    def carry_out() -> None:
+        try:
+            answer.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            answer.set_exception(error)
+
+    try:
+        Thread(target=carry_out, daemon=True).start()
+        return answer.result()
+    except BaseException:
+        cancel.set()
+        until = time.monotonic() + _ENDING
+        while not answer.done() and (left := until - time.monotonic()) > 0:
+            with suppress(KeyboardInterrupt):
+                wait([answer], timeout=left)
+        raise
 
 
 def _decided(house: House, tenant: Tenant, record: TenantRecord | None, *, refresh: bool) -> Intention:
@@ -93,7 +136,12 @@ def _decided(house: House, tenant: Tenant, record: TenantRecord | None, *, refre
 
 
 def _look(
-    house: House, registry: RegistryView, tenant: Tenant, record: TenantRecord | None, decided: Intention
+    house: House,
+    registry: RegistryView,
+    tenant: Tenant,
+    record: TenantRecord | None,
+    decided: Intention,
+    options: RunOptions,
 ) -> Intention:
     """Preview one tenant against the cloud as it is, and ask the firewall."""
     seen = decided
@@ -105,8 +153,10 @@ def _look(
         args = stack_args(house, registry, tenant, release)
         if decided.verdict == "create":
             check_quotas(house, tenant)
-        found = house.engine(tenant.target).preview(house.stack(args), RunOptions(refresh=True))
+        found = house.engine(tenant.target).preview(house.stack(args), options)
         seen = replace(decided, plan=found)
+        if record is not None and record.applied_digest is not None and starts_anew(found):
+            raise state_lost(tenant.id, tenant.target)
         if record is not None and decided.verdict == "change":
             house.ledger.observe(tenant.id, "drift", {"changes": len(found.changes)})
         firewall.check(tenant.id, found, tenant.waivers, house.clock.now().date())

@@ -127,3 +127,33 @@ def test_interrupted_in_the_middle(installation: Installation) -> None:
     assert running.gone
     installation.ok(*words)
     complete(installation, "intr")
+
+
+@pytest.mark.parametrize("often", [1, 2], ids=["once", "twice"])
+def test_a_plan_that_is_interrupted_ends_its_previews(installation: Installation, often: int) -> None:
+    """The terminal's ^C reaches `provision` alone: the CLI has a session of its own. What it asks hangs."""
+    name = f"look{often}"
+    installation.ok("new-tenant", name, "--tier", "trial", "--engine", "pulumi")
+    hold(installation, "rds", "DescribeDBInstances", 1)
+    process = installation.start("plan", name, "--refresh", "--engine", "pulumi")
+    until(lambda: looking(installation, name) is not None)
+    running = looking(installation, name)
+    assert running is not None
+    time.sleep(3.0)
+    began = time.monotonic()
+    for _ in range(often):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.3)
+    _, said = process.communicate(timeout=PATIENCE)
+    took = time.monotonic() - began
+    installation.ok("sandbox", "fault", "clear")
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert running.gone
+    assert took < 8.0
+
+
+def looking(installation: Installation, tenant: str) -> child.Child | None:
+    """A preview's CLI."""
+    folder = installation.home / "pulumi" / "sandbox" / "tenant" / tenant
+    return next((found for note in folder.glob("preview-*.json") if (found := child.recorded(note))), None)

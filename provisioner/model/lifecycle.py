@@ -29,7 +29,7 @@ TRANSITIONS: dict[Lifecycle, frozenset[Lifecycle]] = {
     _L.RESTORING: frozenset({_L.ACTIVE, _L.FAILED}),
     _L.OFFBOARDING: frozenset({_L.RETIRED, _L.FAILED}),
     _L.RETIRED: frozenset({_L.REQUESTED}),
-    _L.FAILED: frozenset({_L.PROVISIONING, _L.UPDATING, _L.RESTORING, _L.OFFBOARDING}),
+    _L.FAILED: frozenset({_L.PROVISIONING, _L.UPDATING, _L.RESTORING, _L.SUSPENDED, _L.OFFBOARDING}),
 }
 
 

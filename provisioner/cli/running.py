@@ -14,6 +14,7 @@ from provisioner.cli.framework import Session
 from provisioner.cli.progress import progress
 from provisioner.cli.results import Intentions, Made
 from provisioner.model.json import JsonDict
+from provisioner.model.tenant import Tenant
 from provisioner.ops import apply as applying
 from provisioner.ops import new_tenant
 from provisioner.ops.desired import callers
@@ -75,10 +76,10 @@ def apply_all(session: Session, intentions: Sequence[Intention], *, parallel: in
         return Intentions(applying.apply(session.app, intentions, sink, parallel=parallel))
 
 
-def tell_callers(session: Session, payloads: Iterable[Mapping[str, Any]]) -> None:
-    """Say on stderr in which account and region, and as whom, these operations would work on AWS: before anybody is
-    asked. Raises AuthenticationError where that isn't what they were frozen with."""
-    for words in callers(session.app, payloads):
+def tell_callers(session: Session, works: Iterable[Mapping[str, Any] | Tenant]) -> None:
+    """Say on stderr in which account and region, and as whom, it would be worked on AWS, before anybody is asked.
+    `works`: payloads of operations, or tenants. Raises AuthenticationError where it isn't as they say."""
+    for words in callers(session.app, works):
         typer.echo(words, err=True)
 
 

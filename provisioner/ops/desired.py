@@ -1,5 +1,6 @@
 """From the registry's tenant to the arguments of its stack, frozen into an operation's payload and back."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -107,33 +108,39 @@ def check_target(house: House, target: Target) -> None:
         check_caller(target, house.cloud(target, target.regions[0]).caller())
 
 
-def callers(house: House, payloads: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Who would work where on AWS, in words, for those who are asked whether these operations may begin: one line for
-    each account, region and role, however many tenants share them. Raises as `confirm_caller`."""
-    sharing: dict[tuple[str, str, str, str | None], list[Mapping[str, Any]]] = {}
-    for payload in payloads:
-        target, args = thaw_target(payload), thaw_args(payload)
-        if target.cloud is CloudKind.AWS:
-            sharing.setdefault((target.name, args.account, args.region, target.role), []).append(payload)
+def callers(house: House, works: Iterable[Mapping[str, Any] | Tenant]) -> list[str]:
+    """Who would work where on AWS, in words, for those who are asked whether it may begin. `works`: payloads of
+    operations, or tenants that will get some. One line for each account, region and role, however many tenants share
+    them. Raises as `confirm_caller`."""
+    places = [place for place in map(_place, works) if place[0].cloud is CloudKind.AWS]
+    sharing = Counter((replace(target, tenant=None), region) for target, region in places)
+    first = {(replace(target, tenant=None), region): target for target, region in reversed(places)}
     return [
-        f"target {name} {_works(house, of[0])}" + (f" ({len(of)} tenants)" if len(of) > 1 else "")
-        for (name, *_), of in sharing.items()
+        f"target {shared[0].name} {_works(house, first[shared], shared[1])}" + (f" ({n} tenants)" if n > 1 else "")
+        for shared, n in sharing.items()
     ]
 
 
 def confirm_caller(house: House, payload: Mapping[str, Any], progress: Progress) -> None:
     """Before an operation acts, also when it goes on: who we are now must fit what it was frozen with. Nothing is
     changed by a refusal. On AWS it is told, so that nobody is surprised by the account that is worked in."""
-    target = thaw_target(payload)
+    target, region = _place(payload)
     if target.cloud is CloudKind.AWS:
-        words = _works(house, payload)
+        words = _works(house, target, region)
         progress(Event(EventKind.MESSAGE, thaw_args(payload).tenant, f"target {target.name}", message=words))
 
 
-def _works(house: House, payload: Mapping[str, Any]) -> str:
-    target, args = thaw_target(payload), thaw_args(payload)
-    caller = house.cloud(target, args.region).caller()
-    check_caller(replace(target, account=args.account), caller)
+def _place(work: Mapping[str, Any] | Tenant) -> tuple[Target, str]:
+    """The target, with the account that was frozen, and the region."""
+    if isinstance(work, Tenant):
+        return work.target, work.region
+    args = thaw_args(work)
+    return replace(thaw_target(work), account=args.account), args.region
+
+
+def _works(house: House, target: Target, region: str) -> str:
+    caller = house.cloud(target, region).caller()
+    check_caller(target, caller)
     return f"works in account {caller.account}, region {caller.region}, as {caller.arn}"
 
 

@@ -62,6 +62,8 @@ def test_it_is_told_once_for_all_who_share_it_before_anything_begins(house: Fake
     works = "target production works in account 123456789012, region eu-west-1, as arn:operator"
     assert callers(house, payloads) == [f"{works} (2 tenants)"]
     assert callers(house, payloads[:1]) == [works]
+    assert callers(house, [tenant("acme", target=AWS), payloads[1]]) == [f"{works} (2 tenants)"]
+    assert callers(house, [tenant()]) == []
     own: Any = {**payloads[1], "target": {**payloads[1]["target"], "role": "arn:aws:iam::1:role/own"}}  # type: ignore[dict-item]
     assert callers(house, [payloads[0], own]) == [works, works]
     sandbox: Any = {**payloads[0], "target": {**payloads[0]["target"], "cloud": "sandbox"}}  # type: ignore[dict-item]

@@ -231,3 +231,10 @@ def test_the_cli_s_own_count_is_compared_in_a_preview(verb: str, doubted: bool) 
     run.before("delete", "database", old=state("database"))
     expected = "the CLI counts 2 steps of kind delete, and told of 1"
     assert run.ended(delete=2) == (expected if doubted else None)
+
+
+def test_what_is_told_and_not_counted_is_no_loss() -> None:
+    """`protect` stands against a delete: the CLI tells of it in a preview, and counts it not."""
+    run = Run("preview")
+    run.before("delete", "database", old=state("database"))
+    assert run.ended() is None

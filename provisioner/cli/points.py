@@ -7,6 +7,7 @@ from provisioner.cli.ask import confirm
 from provisioner.cli.framework import Selection, Session
 from provisioner.cli.progress import progress
 from provisioner.cli.results import Table, exit_code
+from provisioner.cli.running import tell_callers
 from provisioner.cli.selection import chosen, selector
 from provisioner.cli.tables import age
 from provisioner.model.recovery import RecoveryPoint
@@ -58,6 +59,7 @@ def pruned(session: Session, selection: Selection, ids: Sequence[str] | None, *,
     if not dry_run and any(f.gone or f.databases for f in found):
         count = sum(len(f.gone) for f in found)
         ended = sum(len(f.databases) for f in found)
+        tell_callers(session, [t for t, f in zip(picked.tenants, found, strict=True) if f.gone or f.databases])
         confirm(f"Delete {count} recovery point(s) and {ended} replaced database(s)?", yes=session.yes)
         with progress() as sink:
             found = pruning.prune(house, picked.registry, picked.tenants, sink, at_once=at_once)

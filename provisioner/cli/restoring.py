@@ -7,6 +7,7 @@ import typer
 from provisioner.cli.ask import confirm
 from provisioner.cli.framework import Session
 from provisioner.cli.progress import progress
+from provisioner.cli.running import tell_callers
 from provisioner.model.json import JsonDict
 from provisioner.ops import into, restoring
 
@@ -28,6 +29,7 @@ class Restored:
 def restored(session: Session, tenant_id: str, to: str, new: str | None) -> Restored:
     """Restore a tenant, or its data into a new one."""
     house = session.app
+    tell_callers(session, [house.registry().load().tenant(tenant_id)])
     if new is not None:
         into.check(house, tenant_id, to, new)
         typer.echo(f"{new} will be made, and have what {tenant_id} had.", err=True)
@@ -49,6 +51,7 @@ def abandoned(session: Session, tenant_id: str) -> object:
     """Give up a restore that doesn't serve yet."""
     from provisioner.cli.results import Made
 
+    tell_callers(session, [session.app.registry().load().tenant(tenant_id)])
     confirm(f"Give up the restore of {tenant_id}, and remove what it made?", yes=session.yes)
     with progress() as sink:
         operation = restoring.abandon(session.app, tenant_id, sink)

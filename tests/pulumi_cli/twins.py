@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from provisioner.engines.embedded.engine import EmbeddedEngine
 from provisioner.engines.embedded.state import STACK_TYPE, Resource, verify
@@ -28,6 +28,9 @@ _SIGNATURE = "4dabf18193072939515e22adb298388d"
 _GOING = (StepOp.DELETE, StepOp.REPLACE, StepOp.DELETE_REPLACED, StepOp.CREATE_REPLACEMENT)
 _AS_STEP = {"Create": StepOp.CREATE_REPLACEMENT, "Delete": StepOp.DELETE_REPLACED}
 _FAILED = re.compile(r"^\S+:\S+ (\S+): ")
+
+
+Verdict = Literal["same", "partly", "parted by a failure", "forgotten"]
 
 
 @dataclass
@@ -101,10 +104,14 @@ class Side:
 
 @dataclass
 class Twins:
-    """Both engines. Each history has a stack of its own."""
+    """Both engines. Each history has a stack of its own. `tally`: how often both did the same, partly did, or parted
+    for a reason that is known: what was only skipped must not pass for alike."""
 
     ours: Side
     theirs: Side
+    tally: Counter[Verdict] = field(default_factory=Counter)
+    resources: int = 0
+    """In the programs on which both did the same."""
     _numbers: Iterator[int] = field(default_factory=count)
 
     def begin(self) -> str:
@@ -119,26 +126,33 @@ class Twins:
     def act(self, name: str, action: Action, before: Program | None = None) -> bool:
         """Do it on both, and compare; `before`: the program that was there. Whether both are in the same place now:
         where a run has failed, they need not be."""
+        verdict = self._compared(name, action, before)
+        self.tally[verdict] += 1
+        self.resources += len(action.program.specs) if verdict == "same" else 0
+        return verdict in ("same", "partly")
+
+    def _compared(self, name: str, action: Action, before: Program | None) -> Verdict:
+        """Raises AssertionError for a difference that nobody explained."""
         stack = Stack("tenant", name, action.program)
         ours, theirs = self.ours.act(stack, action), self.theirs.act(stack, action)
         if before and forgotten(ours, before, action):
-            return False
+            return "forgotten"
         assert (ours.error, ours.failed) == (theirs.error, theirs.failed)
         if ours.error is None and "preview" in action.verb and ours.guarded:
             # The CLI looks no further than to the first protected resource that would go.
             assert theirs.guarded <= ours.guarded
             assert theirs.steps <= ours.steps
-            return True
+            return "partly"
         if ours.error is None:
             compare(ours, theirs, action)
-            return True
+            return "same"
         if action.continue_on_error:
             programs = [action.program, *([before] if before else [])]
             same = compare_continued(ours, theirs, reached(ours.failed, programs, 1))
         else:
             same = compare_failed(ours, theirs, connected(ours.failed, action, before))
         # Ids are numbers of creations, and one that was made and is gone has left its number.
-        return same and self.ours.cloud.numbers == self.theirs.cloud.numbers
+        return "same" if same and self.ours.cloud.numbers == self.theirs.cloud.numbers else "parted by a failure"
 
 
 def compare(ours: Seen, theirs: Seen, action: Action) -> None:

@@ -10,6 +10,7 @@ from provisioner.model.change import Event, EventKind
 from provisioner.model.cloud import Caller
 from provisioner.model.errors import AuthenticationError, UsageError
 from provisioner.model.json import JsonDict
+from provisioner.model.ledger import OperationStatus
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import Progress
 from provisioner.model.stack import DatabaseArgs, StackArgs
@@ -54,6 +55,20 @@ def known_databases(house: House, tenant_id: str) -> tuple[DatabaseArgs, ...]:
     fact = record.facts.get("databases") if record and living else None
     known: Any = fact.value["databases"] if fact else [{}]
     return tuple(DatabaseArgs(**d) for d in known)
+
+
+_APPLIES = ("new-tenant", "apply", "restore")
+
+
+def last_applied(house: House, tenant_id: str) -> StackArgs | None:
+    """What the tenant's stack was last brought to, with the databases it has now: a pending edit of the registry is
+    not in it. None for a tenant that was never made to its end, or not again since it was retired."""
+    found = house.ledger.operations(
+        tenant=tenant_id, kinds=(*_APPLIES, "retire"), statuses=(OperationStatus.SUCCEEDED,), limit=1
+    )
+    if not found or found[0].kind not in _APPLIES:
+        return None
+    return replace(thaw_args(found[0].payload), databases=known_databases(house, tenant_id))
 
 
 def _zones(house: House, tenant: Tenant) -> tuple[str, str]:

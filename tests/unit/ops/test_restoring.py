@@ -14,7 +14,7 @@ from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.stack import DatabaseArgs
 from provisioner.model.tenant import Waiver
 from provisioner.ops import prune, restoring
-from provisioner.ops.desired import known_databases
+from provisioner.ops.desired import known_databases, last_applied
 from provisioner.ops.restore import beside, switched, without
 from tests.unit.ops.fake_cloud import SOUND
 from tests.unit.ops.fakes import OUTPUTS, FakeHouse, tenant
@@ -221,3 +221,17 @@ def test_the_stages_of_databases(acme: FakeHouse) -> None:
     assert [d.final for d in unprotected.databases] == ["last", None]
     assert [d.suffix for d in gone.databases] == ["r1"]
     assert after.identifier(new) == "acme-r1"
+
+
+def test_what_was_last_applied_has_no_pending_edit_and_the_databases_of_now(acme: FakeHouse) -> None:
+    acme.file.entries["acme"] = tenant("acme", tier="trial")
+    args = last_applied(acme, "acme")
+    assert args is not None
+    assert args.tier == "standard"
+    acme.file.entries["acme"] = tenant("acme")
+    restored(acme, backed_up(acme).id)
+    args = last_applied(acme, "acme")
+    assert args is not None
+    assert args.databases == known_databases(acme, "acme")
+    assert len(args.databases) == 2
+    assert last_applied(acme, "nobody") is None

@@ -6,6 +6,8 @@ import pytest
 
 from tests.faults.recovery.forks import Forked
 
+pytest.register_assert_rewrite("tests.faults.recovery.life")
+
 
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forked]:

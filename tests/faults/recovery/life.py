@@ -1,18 +1,21 @@
 """How commands are killed, and what must hold of a tenant after it: asked of the cloud, the ledger and the product."""
 
+import json
 import os
+import random
 import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
+
+import psycopg
 
 from provisioner.ledger.store import SqlLedger, open_ledger
 from provisioner.model.clock import SystemClock
 from tests.installation import TIMEOUT, Answer, Installation, get, post
-
-BOTH = ("before", "after")
 
 
 def make(installation: Installation, tenant: str, *notes: str) -> dict[str, int]:
@@ -29,19 +32,51 @@ def notes(installation: Installation, tenant: str) -> set[str]:
     return {n["body"] for n in get(installation.show(tenant)["url"] + "/notes")["notes"]}
 
 
-def walk(installation: Installation, words: Iterable[str], steps: Iterable[str]) -> Answer:
-    """The same command again and again, killed before and after each step in turn, and at last not killed."""
-    said = tuple(words)
+def master(installation: Installation, identifier: str) -> psycopg.Connection[tuple[Any, ...]]:
+    """A connection of the master to one database, with TLS as a client would have it."""
+    [found] = installation.client("rds").describe_db_instances(DBInstanceIdentifier=identifier)["DBInstances"]
+    secret = installation.client("secretsmanager").get_secret_value(SecretId=found["MasterUserSecret"]["SecretArn"])
+    keys = json.loads(secret["SecretString"])
+    return psycopg.connect(
+        host=found["Endpoint"]["Address"],
+        port=found["Endpoint"]["Port"],
+        dbname="product",
+        user=keys["username"],
+        password=keys["password"],
+        sslmode="verify-full",
+        sslrootcert=installation.control.ensure_running().ca_file,
+    )
+
+
+def walk(
+    installation: Installation,
+    words: Iterable[str],
+    steps: Iterable[str],
+    inside_of: Mapping[str, Iterable[str]] = MappingProxyType({}),
+    seed: int = 5,
+) -> Answer:
+    """The same command again and again, killed before and after each step in turn, and at last not killed. `inside_of`:
+    by step, lines that it prints; it is also killed at a random moment after each of these."""
+    said, chance = tuple(words), random.Random(seed)
     for step in steps:
-        for moment in BOTH:
-            killed = installation.run(*said, PROVISION_FAILPOINT=f"{step}:{moment}")
-            assert killed.code == -signal.SIGKILL, (step, moment, killed.stderr)
+        _die(installation, said, f"{step}:before")
+        for line in inside_of.get(step, ()):
+            # At the latest it dies at the end of the step, so that the step is never recorded.
+            kill_inside(installation, said, line, chance.uniform(0.0, 0.3), PROVISION_FAILPOINT=f"{step}:after")
+        _die(installation, said, f"{step}:after")
     return installation.run(*said)
 
 
-def inside(installation: Installation, words: Iterable[str], line: str, wait: float) -> subprocess.Popen[str]:
+def _die(installation: Installation, words: Iterable[str], where: str) -> None:
+    killed = installation.run(*words, PROVISION_FAILPOINT=where)
+    assert killed.code == -signal.SIGKILL, (where, killed.stderr)
+
+
+def inside(
+    installation: Installation, words: Iterable[str], line: str, wait: float, **environment: str
+) -> subprocess.Popen[str]:
     """The command, started, and `wait` seconds after it has printed a line with `line`, as "acme restore started"."""
-    process = installation.start(*words)
+    process = installation.start(*words, **environment)
     assert process.stderr is not None
     seen = []
     for text in process.stderr:
@@ -52,9 +87,9 @@ def inside(installation: Installation, words: Iterable[str], line: str, wait: fl
     raise AssertionError(f"{line!r} was not printed: {seen[-5:]}")
 
 
-def kill_inside(installation: Installation, words: Iterable[str], line: str, wait: float) -> None:
+def kill_inside(installation: Installation, words: Iterable[str], line: str, wait: float, **environment: str) -> None:
     """Kill the command there."""
-    process = inside(installation, words, line, wait)
+    process = inside(installation, words, line, wait, **environment)
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL, (line, wait)
@@ -94,7 +129,8 @@ def tagged(installation: Installation, tenant: str) -> dict[str, int]:
 
 def _kind(arn: str) -> str:
     _, _, service, _, _, rest = arn.split(":", 5)
-    return f"{service} {rest.partition('/' if '/' in rest.partition(':')[0] else ':')[0]}"
+    kind, separator, _ = rest.replace("/", ":").partition(":")
+    return f"{service} {kind}" if separator else service
 
 
 def settled(installation: Installation, tenant: str, before: dict[str, int]) -> None:

@@ -9,7 +9,7 @@ from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import OperationDefinition, OperationStepDefinition, Progress, StepContext
 from provisioner.model.recovery import PointKind, RecoveryPoint
 from provisioner.model.tenant import Tenant
-from provisioner.ops.desired import confirm_caller, freeze, stack_args
+from provisioner.ops.desired import confirm_caller, freeze, present_args
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.many import each
 from provisioner.ops.operations import new_id, resume, unfinished
@@ -68,7 +68,7 @@ def propose(
 ) -> JsonDict:
     """The frozen input of an operation that makes a recovery point."""
     release = active(house, tenant.id, "backed up")
-    args = stack_args(house, registry, tenant, release)
+    args = present_args(house, registry, tenant, release)
     part = wanted(tenant.id, tenant.backup, operation_id, kind, house.clock.now(), days=days)
     return freeze(house, registry, tenant, args, point=part, operation=operation_id)
 

@@ -71,6 +71,25 @@ def last_applied(house: House, tenant_id: str) -> StackArgs | None:
     return replace(thaw_args(found[0].payload), databases=known_databases(house, tenant_id))
 
 
+def present_args(house: House, registry: RegistryView, tenant: Tenant, release: str) -> StackArgs:
+    """What the tenant's stack is now, of a release: for all that is not `apply`, and must bring no pending edit of the
+    registry with it. Checked as `stack_args` does."""
+    wished, found = stack_args(house, registry, tenant, release), last_applied(house, tenant.id)
+    if found is None or found.release == release:
+        return found or wished
+    return replace(found, release=release, schema_version=wished.schema_version, image_id=wished.image_id)
+
+
+def present_digest(house: House, tenant: Tenant, before: str, after: str) -> str:
+    """The digest that an operation reaches which brings another release and nothing else: with an edit pending it is
+    the one that was reached last, so that the edit stays visible."""
+    record = house.ledger.tenant(tenant.id)
+    reached = record.applied_digest if record else None
+    if reached == desired_digest(tenant, before, house.program_version):
+        return desired_digest(tenant, after, house.program_version)
+    return reached or "none"
+
+
 def _zones(house: House, tenant: Tenant) -> tuple[str, str]:
     """Two availability zones, chosen once: a zone that AWS opens later must not move a living tenant's subnets.
 

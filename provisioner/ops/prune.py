@@ -17,7 +17,7 @@ from provisioner.model.stack import DatabaseArgs, StackArgs
 from provisioner.model.tenant import Tenant, Waiver
 from provisioner.ops.backup import active
 from provisioner.ops.converge import STACK_DEADLINE
-from provisioner.ops.desired import confirm_caller, freeze, known_databases, stack_args, thaw_args, thaw_target
+from provisioner.ops.desired import confirm_caller, freeze, known_databases, present_args, thaw_args, thaw_target
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.many import each
 from provisioner.ops.operations import new_id, resume, unfinished
@@ -139,7 +139,7 @@ def _run(
         return
     also = (Lifecycle.RESTORING, Lifecycle.FAILED) if more.get("abandons") else (Lifecycle.SUSPENDED,)
     release = active(house, tenant.id, "pruned", *also)
-    payload = freeze(house, registry, tenant, stack_args(house, registry, tenant, release), **more)
+    payload = freeze(house, registry, tenant, present_args(house, registry, tenant, release), **more)
     confirm_caller(house, payload, progress)
     house.operations.run(kind, operation_id or new_id(house.clock), tenant.id, payload, progress)
 

@@ -15,6 +15,7 @@ from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import Cloud, OperationDefinition, OperationStepDefinition, RunOptions, StepContext
 from provisioner.model.recovery import Verdict
 from provisioner.model.stack import DatabaseArgs, StackArgs, StackOutputs
+from provisioner.model.tenant import Waiver
 from provisioner.ops.checks import Check, Expected, database_checks, verdict_of
 from provisioner.ops.converge import STACK_DEADLINE, Converge, stack_outputs
 from provisioner.ops.desired import thaw_args, thaw_target
@@ -217,10 +218,15 @@ class Restore:
         return stack_outputs(engine.up(stack, options).outputs)
 
     def _undo(self, ctx: StepContext) -> None:
-        """Take the restored database away again."""
-        engine = self._house.engine(thaw_target(ctx.payload))
+        """Take the restored database away again: this one, and nothing else that holds data."""
+        engine, stack = self._house.engine(thaw_target(ctx.payload)), self._house.stack(self._before(ctx))
+        today = self._house.clock.now().date()
+        name = f"database-{thaw_database(ctx).suffix}"
+        allowed = Waiver(name, "delete", "provision", "what was restored isn't right", today)
+        plan = engine.preview(stack, RunOptions(cancel=ctx.cancel, deadline=STACK_DEADLINE))
+        firewall.check(ctx.tenant, plan, (allowed,), today)
         options = RunOptions(progress=ctx.progress, cancel=ctx.cancel, deadline=STACK_DEADLINE, guard=ctx.guard)
-        engine.up(self._house.stack(self._before(ctx)), options)
+        engine.up(stack, options)
 
     def _keep(self, ctx: StepContext, args: StackArgs) -> None:
         """The tenant's databases from now on, and until when those that were replaced are kept."""

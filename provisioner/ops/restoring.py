@@ -14,7 +14,7 @@ from provisioner.model.recovery import PointKind
 from provisioner.model.stack import DatabaseArgs, StackArgs
 from provisioner.model.tenant import Tenant
 from provisioner.ops.backup import active
-from provisioner.ops.desired import confirm_caller, freeze, stack_args
+from provisioner.ops.desired import confirm_caller, freeze, present_args, present_digest
 from provisioner.ops.drill import own_point
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.operations import new_id, resume, unfinished
@@ -53,7 +53,7 @@ def propose(house: House, tenant_id: str, to: str, *, owner: str | None = None) 
         return Proposal(tenant_id, waiting.id, waiting.payload, source, str(waiting.payload["loss"]), resumed=True)
     tenant = registry.tenant(tenant_id)
     release = active(house, tenant_id, "restored", Lifecycle.FAILED)
-    operation_id, before = new_id(house.clock), stack_args(house, registry, tenant, release)
+    operation_id, before = new_id(house.clock), present_args(house, registry, tenant, release)
     if owner in (None, tenant_id):
         source = source_of(house, registry, tenant, to)
     else:
@@ -123,6 +123,7 @@ def _payload(
         registry,
         tenant,
         after,
+        digest=present_digest(house, tenant, before.release, after.release),
         before=asdict(before),
         source=source.json(),
         made=asdict(made),

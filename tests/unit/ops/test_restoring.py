@@ -235,3 +235,19 @@ def test_what_was_last_applied_has_no_pending_edit_and_the_databases_of_now(acme
     assert args.databases == known_databases(acme, "acme")
     assert len(args.databases) == 2
     assert last_applied(acme, "nobody") is None
+
+
+def test_a_restore_and_the_end_of_a_database_bring_no_pending_edit_with_them(acme: FakeHouse) -> None:
+    point = backed_up(acme)
+    applied = acme.ledger.tenant("acme")
+    acme.file.entries["acme"] = tenant("acme", tier="trial")
+    payload: Any = restoring.propose(acme, "acme", point.id).payload
+    assert (payload["before"]["tier"], payload["args"]["tier"]) == ("standard", "standard")
+    restored(acme, point.id)
+    record = acme.ledger.tenant("acme")
+    assert record is not None
+    assert applied is not None
+    assert record.applied_digest == applied.applied_digest  # the edit is still to be applied
+    prune.end_database(acme, acme.file, acme.file.tenant("acme"), known_databases(acme, "acme")[0], quiet, days=1)
+    ended: Any = acme.ledger.operations(kinds=("end-database",))[0].payload
+    assert ended["args"]["tier"] == "standard"

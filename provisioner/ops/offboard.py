@@ -13,10 +13,11 @@ from typing import Any
 from provisioner.model.change import Event, EventKind
 from provisioner.model.errors import RefusedError, UsageError
 from provisioner.model.json import JsonDict
-from provisioner.model.ledger import Operation, StepStatus, TenantRecord
+from provisioner.model.ledger import Operation, OperationStatus, StepStatus, TenantRecord
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import OperationDefinition, OperationStepDefinition, Progress, StepContext
 from provisioner.model.recovery import BackupPolicy, PointKind, Verdict
+from provisioner.ops.allowed import due_day, has_data, refuse_unknown
 from provisioner.ops.desired import confirm_caller, freeze, stack_args, thaw_args
 from provisioner.ops.drill import conclude
 from provisioner.ops.export import Export, refuse_folder
@@ -44,7 +45,7 @@ def propose(house: House, tenant_id: str, *, folder: Path, now: bool = False) ->
     """The next operation. `now`: the grace period is left out. Raises UsageError for an unknown or retired tenant, and
     for one whose day hasn't come."""
     waiting = unfinished(house, tenant_id, "offboard", "retire")
-    if waiting is not None and not _unproven(house, waiting):
+    if waiting is not None and not _vain(house, waiting):
         return Goodbye(tenant_id, waiting.kind, waiting.id, waiting.payload, resumed=True)
     record = house.ledger.tenant(tenant_id)
     if record is not None and record.lifecycle is Lifecycle.RETIRED:
@@ -58,28 +59,20 @@ def propose(house: House, tenant_id: str, *, folder: Path, now: bool = False) ->
             )
         return Goodbye(tenant_id, "retire", new_id(house.clock), propose_retire(house, tenant_id), due)
     if record is None or not has_data(record):
-        return Goodbye(tenant_id, "retire", new_id(house.clock), propose_retire(house, tenant_id))
+        payload = propose_retire(house, tenant_id)
+        refuse_unknown(house, tenant_id, payload)
+        return Goodbye(tenant_id, "retire", new_id(house.clock), payload)
     return _propose_offboard(house, record, folder, now=now)
 
 
-def _unproven(house: House, waiting: Operation) -> bool:
-    """Whether an offboarding ended because its recovery point wasn't good: only another point can be."""
+def _vain(house: House, waiting: Operation) -> bool:
+    """Whether going on can't help: an offboarding whose recovery point wasn't good (only another point can be), a
+    destruction that was refused before it began."""
     whole = house.ledger.operation(waiting.id)
     steps = whole.steps if whole else ()
-    return waiting.kind == "offboard" and any(s.name == "proof" and s.status is StepStatus.FAILED for s in steps)
-
-
-def due_day(record: TenantRecord | None) -> date | None:
-    """The day on which a suspended tenant may be retired; None where it isn't being offboarded."""
-    fact = record.facts.get("offboarding") if record else None
-    if fact is None or record is None or record.lifecycle is not Lifecycle.SUSPENDED or not fact.value.get("due"):
-        return None
-    return date.fromisoformat(str(fact.value["due"]))
-
-
-def has_data(record: TenantRecord) -> bool:
-    """Whether the tenant's database was ever set up: before that there is nothing that could be lost."""
-    return "bootstrap" in record.facts
+    if waiting.kind == "retire":
+        return not steps and waiting.status is OperationStatus.FAILED
+    return any(s.name == "proof" and s.status is StepStatus.FAILED for s in steps)
 
 
 def propose_retire(house: House, tenant_id: str) -> JsonDict:

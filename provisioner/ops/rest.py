@@ -129,7 +129,9 @@ class Rest:
 
     def start(self, ctx: StepContext) -> JsonDict:
         """Databases first, then the machine. Those that a restore replaced too: what is stopped can't be changed, and
-        a change of the tenant changes them as well."""
+        a change of the tenant changes them as well. An offboarding that waited for its day is off from here on: nobody
+        may destroy what is being brought back."""
+        self._stay(ctx)
         _, cloud = self._points.place(ctx)
         outputs = self._points.outputs(ctx)
         for database in outputs.databases.values():
@@ -144,18 +146,20 @@ class Rest:
         until(self._house, ctx, running, f"machine {outputs.machine_id}", STOP_DEADLINE)
         return {"url": outputs.url}
 
+    def _stay(self, ctx: StepContext) -> None:
+        known = self._house.ledger.fact(ctx.tenant, "offboarding")
+        if known is not None and known.value.get("due"):
+            self._house.ledger.observe(ctx.tenant, "offboarding", {"due": None})
+            ctx.progress(Event(EventKind.MESSAGE, ctx.tenant, "resume", message="its offboarding is cancelled"))
+
     def health(self, ctx: StepContext) -> JsonDict:
         """Wait until the product answers as it should."""
         return self._converge.healthy(ctx, str(ctx.results["start"]["url"]))
 
     def wake(self, ctx: StepContext) -> JsonDict:
-        """On the record. An offboarding that waited for its day is off."""
+        """On the record."""
         ledger = self._house.ledger
         ledger.observe(ctx.tenant, "health", ctx.results["health"]["health"])  # type: ignore[arg-type]
-        known = ledger.fact(ctx.tenant, "offboarding")
-        if known is not None and known.value.get("due"):
-            ledger.observe(ctx.tenant, "offboarding", {"due": None})
-            ctx.progress(Event(EventKind.MESSAGE, ctx.tenant, "resume", message="its offboarding is cancelled"))
         ledger.set_lifecycle(ctx.tenant, Lifecycle.ACTIVE, operation_id=ctx.operation_id)
         return {"tenant": ctx.tenant, "url": ctx.results["start"]["url"]}
 

@@ -10,6 +10,7 @@ from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import Cloud, Engine, OperationDefinition, OperationStepDefinition, RunOptions, StepContext
 from provisioner.model.recovery import PointStatus, RecoveryPoint
 from provisioner.model.stack import StackArgs
+from provisioner.ops.allowed import refuse_early
 from provisioner.ops.desired import thaw_args, thaw_registry, thaw_target, unprotected
 from provisioner.ops.house import House
 from provisioner.ops.leftovers import refuse_leftovers
@@ -33,7 +34,8 @@ class Retire:
         return {"retire": OperationDefinition("retire", reason, steps, started=self.started, failed=self.failed)}
 
     def started(self, ctx: StepContext) -> None:
-        """Intent: from here on the tenant only goes forward."""
+        """Intent: from here on the tenant only goes forward. Raises RefusedError where it mustn't begin."""
+        refuse_early(self._house, ctx)
         self._house.ledger.ensure_tenant(ctx.tenant, thaw_args(ctx.payload).target)
         self._house.ledger.set_lifecycle(ctx.tenant, Lifecycle.OFFBOARDING, operation_id=ctx.operation_id)
 

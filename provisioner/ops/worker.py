@@ -18,6 +18,7 @@ from provisioner.model.ports import Progress
 from provisioner.model.recovery import PointKind
 from provisioner.model.tenant import Tenant
 from provisioner.ops import backup, drill, offboard, prune, rest
+from provisioner.ops.allowed import due_day
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.many import each
 from provisioner.ops.operations import UNFINISHED, resume
@@ -121,7 +122,7 @@ def _of_active(
 
 
 def _of_suspended(house: House, registry: RegistryView, record: TenantRecord, now: datetime) -> Iterator[Job]:
-    day = offboard.due_day(record)
+    day = due_day(record)
     known = record.id in registry.tenant_ids()
     if known and now - record.updated_at > RDS_STARTS_AFTER and rest.awake(house, registry, record.id):
         why = "RDS started its database again"
@@ -129,6 +130,8 @@ def _of_suspended(house: House, registry: RegistryView, record: TenantRecord, no
     if day is not None and day <= now.date():
 
         def retire(progress: Progress) -> object:
+            if due_day(house.ledger.tenant(record.id)) != day:
+                return None  # it was brought back since the worker looked
             operation_id = scheduled_id(record.id, "retire", day.toordinal(), timedelta(days=1))
             payload = offboard.propose_retire(house, record.id)
             goodbye = offboard.Goodbye(record.id, "retire", operation_id, payload, day)

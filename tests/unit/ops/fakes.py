@@ -137,7 +137,8 @@ class FakeEngine:
         return dict(self.outputs_now) if stack.name in self.stacks else {}
 
     def export(self, stack: Stack) -> JsonDict | None:
-        return {"deployment": {"resources": []}} if stack.name in self.stacks else None
+        resources: list[Json] = [{"type": "aws:rds/instance:Instance", "custom": True, "id": "acme"}]
+        return {"deployment": {"resources": resources}} if stack.name in self.stacks else None
 
     def import_(self, stack: Stack, deployment: Mapping[str, Json]) -> None:
         raise NotImplementedError

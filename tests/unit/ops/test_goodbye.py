@@ -1,17 +1,20 @@
 """Offboarding: nothing with data is destroyed before its last recovery point was proven and handed over."""
 
 from copy import deepcopy
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from provisioner.model.cloud import Health
 from provisioner.model.errors import ProvisionError, RefusedError, UsageError
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.recovery import PointStatus
 from provisioner.ops import offboard, rest
 from provisioner.ops.prune import prune_retired
+from provisioner.ops.worker import due
 from tests.unit.ops.fake_cloud import SOUND
 from tests.unit.ops.fakes import FakeHouse
 from tests.unit.ops.people import backed_up, made, quiet
@@ -129,6 +132,49 @@ def test_a_retired_name_can_be_used_again(acme: FakeHouse, tmp_path: Path) -> No
     left(acme, tmp_path / "x", now=True)
     made(acme, "acme")
     assert lifecycle(acme) is Lifecycle.ACTIVE
+
+
+def test_one_that_came_back_after_the_look_is_not_destroyed(acme: FakeHouse, tmp_path: Path) -> None:
+    left(acme, tmp_path / "x", now=True)
+    seen = offboard.propose(acme, "acme", folder=tmp_path / "y", now=True)
+    assert seen.kind == "retire"
+    operation_id, payload = rest.propose_resume(acme, "acme")
+    rest.carry_out(acme, "resume", "acme", operation_id, payload, quiet)
+    with pytest.raises(RefusedError, match="doesn't wait for its destruction"):
+        offboard.carry_out(acme, seen, quiet)
+    late = {**seen.payload, "final": None}
+    with pytest.raises(RefusedError, match="no proven last recovery point"):
+        acme.operations.run("retire", "another", "acme", late, quiet)
+    assert ("destroy", "acme") not in acme.fake_engine.calls
+    assert lifecycle(acme) is Lifecycle.ACTIVE
+
+
+def test_a_resume_that_fails_has_called_the_goodbye_off(acme: FakeHouse, tmp_path: Path) -> None:
+    left(acme, tmp_path / "x", now=True)
+    operation_id, payload = rest.propose_resume(acme, "acme")
+    acme.prober.answers = [Health("unreachable")]
+    with pytest.raises(ProvisionError):
+        rest.carry_out(acme, "resume", "acme", operation_id, payload, quiet)
+    assert [j.what for j in due(acme, acme.file)] == []
+    with pytest.raises(UsageError, match="can't be offboarded"):
+        offboard.propose(acme, "acme", folder=tmp_path / "y", now=True)
+
+
+def test_the_last_point_must_be_there_when_it_begins(acme: FakeHouse, tmp_path: Path) -> None:
+    final = acme.ledger.point(str(left(acme, tmp_path / "x", now=True)["point"]))
+    assert final is not None
+    acme.ledger.save_point(replace(final, status=PointStatus.FAILED))
+    with pytest.raises(RefusedError, match="isn't proven"):
+        left(acme, tmp_path / "y", now=True)
+    assert lifecycle(acme) is Lifecycle.SUSPENDED
+
+
+def test_a_ledger_that_does_not_know_a_tenant_with_a_database_destroys_nothing(acme: FakeHouse, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = FakeHouse(tmp_path / "other")
+    other.fake_engine, other.file = acme.fake_engine, acme.file
+    with pytest.raises(RefusedError, match="this ledger doesn't know acme"):
+        offboard.propose(other, "acme", folder=tmp_path / "x", now=True)
 
 
 def test_a_folder_with_something_in_it_is_refused(acme: FakeHouse, tmp_path: Path) -> None:

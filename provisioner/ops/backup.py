@@ -1,18 +1,20 @@
 """`provision backup create`: a recovery point of each selected tenant, now or because its schedule says so."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from provisioner.model.errors import ProvisionError, UsageError
 from provisioner.model.json import JsonDict
+from provisioner.model.ledger import Operation
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import OperationDefinition, OperationStepDefinition, Progress, StepContext
-from provisioner.model.recovery import PointKind, RecoveryPoint
+from provisioner.model.recovery import PointKind, PointStatus, RecoveryPoint
 from provisioner.model.tenant import Tenant
 from provisioner.ops.desired import confirm_caller, freeze, present_args
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.many import each
-from provisioner.ops.operations import new_id, resume, unfinished
+from provisioner.ops.operations import CHANGING, new_id, resume, supersede, unfinished
 from provisioner.ops.points import Points, wanted
 
 
@@ -51,6 +53,8 @@ def create_one(
     """A recovery point of one tenant. One that a killed process had begun goes on; so does the one of `operation_id`.
     Raises UsageError for a tenant that isn't active."""
     waiting = unfinished(house, tenant.id, "backup")
+    if waiting is not None and _outdated(house, waiting):
+        waiting, operation_id = None, None
     if waiting is not None and operation_id in (None, waiting.id):
         result = resume(house, waiting.id, progress)
     else:
@@ -61,6 +65,20 @@ def create_one(
     if found is None:
         raise ProvisionError(f"recovery point {result['point']} is not in the ledger", hint="provision backup list")
     return found
+
+
+def _outdated(house: House, waiting: Operation) -> bool:
+    """Whether the tenant was changed since a backup began: what it froze may be of another database. Then it is over,
+    and so is its point."""
+    newest = next(iter(house.ledger.operations(tenant=waiting.tenant, kinds=CHANGING, limit=1)), None)
+    if newest is None or newest.started_at <= waiting.started_at:
+        return False
+    supersede(house, waiting, f"{newest.kind} {newest.id} changed the tenant meanwhile")
+    part: Any = waiting.payload["point"]
+    point = house.ledger.point(str(part["id"]))
+    if point is not None and point.status is PointStatus.CREATING:
+        house.ledger.save_point(replace(point, status=PointStatus.FAILED))
+    return True
 
 
 def propose(

@@ -1,6 +1,7 @@
 """Operations: ids, looking at them, going on with them, handing them to a process of their own."""
 
 import secrets
+from typing import Any
 
 from provisioner.model.clock import Clock
 from provisioner.model.errors import UsageError
@@ -33,6 +34,24 @@ def unfinished(house: House, tenant: str, *kinds: str) -> Operation | None:
     if newest is None or newest.status not in UNFINISHED or (kinds and newest.kind not in kinds):
         return None
     return newest
+
+
+def supersede(house: House, operation: Operation, why: str) -> None:
+    """An operation that failed or was cut off is not gone on with, because another does what is right now. One that
+    may still run is left alone: its lease decides."""
+    if operation.status in (OperationStatus.FAILED, OperationStatus.INTERRUPTED):
+        house.ledger.set_operation(operation.id, OperationStatus.CANCELLED, error=why)
+
+
+def points_in_use(house: House, tenant: str) -> set[str]:
+    """Recovery points that an unfinished operation still needs."""
+    kinds = ("drill", "offboard", "restore", "retire")
+    found: set[str] = set()
+    for operation in house.ledger.operations(tenant=tenant, statuses=UNFINISHED, kinds=kinds):
+        payload: Any = operation.payload
+        parts = [payload.get("proof") or {}, payload.get("source") or {}, {"point": payload.get("final")}]
+        found |= {str(part["point"]) for part in parts if part.get("point")}
+    return found
 
 
 def find(house: House, operation_id: str) -> Operation:

@@ -10,7 +10,7 @@ from typing import Any
 
 from provisioner.model.change import Event, EventKind
 from provisioner.model.cloud import Snapshot
-from provisioner.model.errors import CancelledError, ProvisionError, RefusedError, TimedOutError
+from provisioner.model.errors import CancelledError, LeaseLostError, ProvisionError, RefusedError, TimedOutError
 from provisioner.model.json import JsonDict
 from provisioner.model.ports import Cloud, OperationStepDefinition, StepContext
 from provisioner.model.recovery import BackupPolicy, PointCopy, PointKind, PointStatus, RecoveryPoint
@@ -122,6 +122,12 @@ class Points:
         """The snapshot of the database that serves."""
         args, cloud = self.place(ctx)
         point = self._begun(ctx, args)
+        serving = self.outputs(ctx).database_identifier
+        if point.database != serving:
+            raise RefusedError(
+                f"{point.database} doesn't serve {ctx.tenant} any more, {serving} does: no point is made of it",
+                hint=f"provision backup create {ctx.tenant}",
+            )
         self._house.ledger.save_point(point)
         found = cloud.snapshot(point.id)
         if found is not None and found.status in _DEAD:
@@ -129,7 +135,9 @@ class Points:
         try:
             cloud.make_snapshot(point.database, point.id, snapshot_tags(args, point.id, point.kind))
             made = self._finished(ctx, cloud, point.id)
-        except RefusedError:
+        except (CancelledError, LeaseLostError):
+            raise  # it goes on, here or elsewhere
+        except ProvisionError:
             self._house.ledger.save_point(replace(point, status=PointStatus.FAILED))
             raise
         done = replace(
@@ -157,7 +165,8 @@ class Points:
         cloud.copy_snapshot(str(ctx.results["snapshot"]["arn"]), point.id, tags, part["copy_key"])
         made = self._finished(ctx, cloud, point.id)
         copies = (PointCopy(region, made.name, made.key),)
-        self._house.ledger.save_point(replace(point, copies=copies))
+        # The copy took its time: what a drill found of the point meanwhile must stay.
+        self._house.ledger.save_point(replace(self._house.ledger.point(point.id) or point, copies=copies))
         return {"copied": region}
 
     def place(self, ctx: StepContext) -> tuple[StackArgs, Cloud]:

@@ -20,7 +20,7 @@ from provisioner.ops.converge import STACK_DEADLINE
 from provisioner.ops.desired import confirm_caller, freeze, known_databases, present_args, thaw_args, thaw_target
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.many import each
-from provisioner.ops.operations import new_id, resume, unfinished
+from provisioner.ops.operations import new_id, points_in_use, resume, supersede, unfinished
 from provisioner.ops.points import Points, wake_database, wanted
 from provisioner.ops.restore import drop_import, without
 from provisioner.ops.retire import delete_point
@@ -41,11 +41,11 @@ class Pruned:
 
 def look(house: House, tenant_id: str, policy: BackupPolicy) -> Pruned:
     """What would go now. Changes nothing. A failed point whose operation goes on is made good by that."""
-    points, now = house.ledger.points(tenant=tenant_id), house.clock.now()
+    points, now, needed = house.ledger.points(tenant=tenant_id), house.clock.now(), points_in_use(house, tenant_id)
     waiting = {o.id for o in (unfinished(house, tenant_id), unfinished(house, tenant_id, "backup")) if o}
     return Pruned(
         tenant_id,
-        [p.id for p in expired(points, policy, now) if p.operation_id not in waiting],
+        [p.id for p in expired(points, policy, now) if p.operation_id not in waiting and p.id not in needed],
         [suffix for suffix, day in replaced(house, tenant_id).items() if day < now.date()],
         kept(points, policy, now),
     )
@@ -68,7 +68,10 @@ def prune(
         found = look(house, tenant.id, tenant.backup)
         try:
             if found.gone:
-                _run(house, registry, tenant, "prune", progress, points=found.gone)
+                done: Any = _run(
+                    house, registry, tenant, "prune", progress, points=found.gone, policy=asdict(tenant.backup)
+                )
+                found = replace(found, gone=done["gone"])
             for database in known_databases(house, tenant.id):
                 if database.suffix in found.databases:
                     end_database(house, registry, tenant, database, progress, days=tenant.backup.final_days)
@@ -112,6 +115,10 @@ def end_database(
 def prune_retired(house: House, tenant_id: str, progress: Progress) -> None:
     """The last recovery point of a retired tenant, when its day is over, and the key that only it needed. Retention
     doesn't judge here: it keeps the newest of a tenant that lives."""
+    waiting = unfinished(house, tenant_id, "prune")
+    if waiting is not None and waiting.payload.get("keys"):
+        resume(house, waiting.id, progress)  # a key of it may still be there, and no point any more that names it
+        return
     points, today = house.ledger.points(tenant=tenant_id), house.clock.now().date()
     gone = [p.id for p in points if p.expires is not None and p.expires < today]
     last = next(iter(house.ledger.operations(tenant=tenant_id, kinds=("retire",), limit=1)), None)
@@ -132,16 +139,17 @@ def _run(
     *,
     operation_id: str | None = None,
     **more: Any,
-) -> None:
+) -> JsonDict:
     waiting = unfinished(house, tenant.id, kind)
-    if waiting is not None:
-        resume(house, waiting.id, progress)
-        return
+    if waiting is not None and kind == "prune":
+        supersede(house, waiting, "what may go was looked up again")  # its list is of another day
+    elif waiting is not None:
+        return resume(house, waiting.id, progress)
     also = (Lifecycle.RESTORING, Lifecycle.FAILED) if more.get("abandons") else (Lifecycle.SUSPENDED,)
     release = active(house, tenant.id, "pruned", *also)
     payload = freeze(house, registry, tenant, present_args(house, registry, tenant, release), **more)
     confirm_caller(house, payload, progress)
-    house.operations.run(kind, operation_id or new_id(house.clock), tenant.id, payload, progress)
+    return house.operations.run(kind, operation_id or new_id(house.clock), tenant.id, payload, progress)
 
 
 class Prune:
@@ -162,19 +170,32 @@ class Prune:
         }
 
     def prune(self, ctx: StepContext) -> JsonDict:
-        """Delete the points that were chosen; of a retired tenant, the keys that nothing needs any more too."""
+        """Delete the chosen points that may still go: a drill may have proven one meanwhile, or begun with it. Of a
+        retired tenant, the keys that nothing needs any more too."""
+        may_go, gone, keys = self._may_go(ctx), [], set()
         chosen: Any = ctx.payload["points"]
-        keys = set()
         for point_id in chosen:
             point = self._house.ledger.point(point_id)
-            if point is not None and point.status is not PointStatus.DELETED:
-                keys.add(point.key)
+            if point is not None and point.status is not PointStatus.DELETED and point_id in may_go:
                 delete_point(self._house, ctx, point)
-        if ctx.payload.get("keys"):
+            if point is not None and (point.status is PointStatus.DELETED or point_id in may_go):
+                gone.append(point_id)
+                keys.add(point.key)  # also of one that an earlier try deleted
+        if ctx.payload.get("keys") and len(gone) == len(chosen):
             _, cloud = self._points.place(ctx)
             for key in sorted(keys - {""}):
                 cloud.retire_key(key, KEY_DAYS)
-        return {"gone": list(chosen)}
+        return {"gone": list(gone)}
+
+    def _may_go(self, ctx: StepContext) -> set[str]:
+        """Ids of the points that may be deleted now, under the lease."""
+        record, today = self._house.ledger.tenant(ctx.tenant), self._house.clock.now().date()
+        if record is None or record.lifecycle is Lifecycle.RETIRED:
+            points = self._house.ledger.points(tenant=ctx.tenant)
+            over = {p.id for p in points if p.expires is not None and p.expires < today}
+            return over - points_in_use(self._house, ctx.tenant)
+        policy: Any = ctx.payload.get("policy")
+        return set(look(self._house, ctx.tenant, BackupPolicy(**policy)).gone) if policy else set()
 
     def release(self, ctx: StepContext) -> JsonDict:
         """Its protection goes. Deletes obey the *state*: this must be applied first. One that never served has none; it

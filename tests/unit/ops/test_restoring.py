@@ -13,7 +13,7 @@ from provisioner.model.json import Json
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.stack import DatabaseArgs
 from provisioner.model.tenant import Waiver
-from provisioner.ops import prune, restoring
+from provisioner.ops import backup, prune, restoring
 from provisioner.ops.desired import known_databases, last_applied
 from provisioner.ops.restore import beside, switched, without
 from tests.unit.ops.fake_cloud import SOUND
@@ -38,8 +38,15 @@ def restored(house: FakeHouse, to: str, tenant_id: str = "acme", owner: str | No
         "master_secret_arn": "arn:new",
     }
     databases: Any = OUTPUTS["databases"]
-    house.fake_engine.outputs_now = {**OUTPUTS, "databases": {**databases, suffix: entry}}  # type: ignore[dict-item]
-    return restoring.carry_out(house, proposal, quiet)
+    serving = house.fake_engine.outputs_now["database_identifier"] if tenant_id == "acme" else tenant_id
+    house.fake_engine.outputs_now = {
+        **OUTPUTS,
+        "database_identifier": serving,
+        "databases": {**databases, suffix: entry},  # type: ignore[dict-item]
+    }
+    result = restoring.carry_out(house, proposal, quiet)
+    house.fake_engine.outputs_now["database_identifier"] = f"{tenant_id}-{suffix}"
+    return result
 
 
 def suffixes(house: FakeHouse, tenant_id: str = "acme") -> list[tuple[str, bool]]:
@@ -251,3 +258,49 @@ def test_a_restore_and_the_end_of_a_database_bring_no_pending_edit_with_them(acm
     prune.end_database(acme, acme.file, acme.file.tenant("acme"), known_databases(acme, "acme")[0], quiet, days=1)
     ended: Any = acme.ledger.operations(kinds=("end-database",))[0].payload
     assert ended["args"]["tier"] == "standard"
+
+
+def test_a_backup_that_was_cut_off_before_a_restore_is_not_gone_on_with(acme: FakeHouse) -> None:
+    point = backed_up(acme)
+    take = acme.fake_cloud.make_snapshot
+
+    def throttled(*_: object) -> Any:
+        raise ProvisionError("throttled")
+
+    acme.fake_cloud.make_snapshot = throttled  # type: ignore[method-assign, assignment]
+    with pytest.raises(ProvisionError):
+        backed_up(acme)
+    (lost,) = [p for p in acme.ledger.points(tenant="acme") if p.id != point.id]
+    assert lost.status == "failed"  # so that its schedule tries again
+    acme.fake_cloud.make_snapshot = take  # type: ignore[method-assign]
+    restored(acme, point.id)
+    now = backed_up(acme)
+    assert now.id != lost.id
+    assert now.database == acme.fake_engine.outputs_now["database_identifier"]
+    assert [o.status for o in acme.ledger.operations(kinds=("backup",))] == ["succeeded", "cancelled", "succeeded"]
+
+
+def test_no_point_is_made_of_a_database_that_serves_no_more(acme: FakeHouse) -> None:
+    acme.fake_engine.outputs_now["database_identifier"] = "acme-r1"
+    with pytest.raises(RefusedError, match="acme doesn't serve acme any more, acme-r1 does"):
+        backup.create_one(acme, acme.file, acme.file.tenant("acme"), quiet)
+
+
+def test_prune_spares_what_was_proven_after_its_list_was_made(acme: FakeHouse) -> None:
+    for _ in range(2):
+        acme.clock.at += timedelta(minutes=1)
+        backed_up(acme)
+    policy = acme.file.tenant("acme").backup
+    old = acme.ledger.points(tenant="acme")[-1]
+    ask = acme.ledger.begin_operation
+
+    def proven(*args: Any, **more: Any) -> Any:
+        acme.ledger.save_point(replace(old, proven_at=acme.clock.now()))
+        return ask(*args, **more)
+
+    assert prune.look(acme, "acme", policy).gone == [old.id]
+    acme.ledger.begin_operation = proven  # type: ignore[method-assign]
+    (done,) = prune.prune(acme, acme.file, acme.file.tenants(), quiet)
+    assert done.error is None
+    assert done.gone == []
+    assert acme.fake_cloud.snapshot(old.id) is not None

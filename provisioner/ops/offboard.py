@@ -18,7 +18,7 @@ from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import OperationDefinition, OperationStepDefinition, Progress, StepContext
 from provisioner.model.recovery import BackupPolicy, PointKind, Verdict
 from provisioner.ops.allowed import due_day, has_data, refuse_unknown
-from provisioner.ops.desired import confirm_caller, freeze, stack_args, thaw_args
+from provisioner.ops.desired import check_ledger, confirm_caller, freeze, last_applied, stack_args, thaw_args
 from provisioner.ops.drill import conclude
 from provisioner.ops.export import Export, refuse_folder
 from provisioner.ops.house import House
@@ -125,13 +125,16 @@ def _propose_offboard(house: House, record: TenantRecord, folder: Path, *, now: 
 
 
 def _base(house: House, tenant_id: str) -> tuple[JsonDict, BackupPolicy]:
-    """What an operation on the tenant needs, and its tier's promise. An entry that was removed by hand leaves the stack
+    """What an operation on the tenant needs, and its tier's promise. An edit of the registry that wasn't applied isn't
+    in it: it could replace the database on the way to its end. An entry that was removed by hand leaves the stack
     behind: what it was is in the tenant's last operation."""
     registry, record = house.registry().load(), house.ledger.tenant(tenant_id)
     if tenant_id in registry.tenant_ids():
         tenant = registry.tenant(tenant_id)
         release = (record.assigned_release if record else None) or tenant.desired_release
-        return freeze(house, registry, tenant, stack_args(house, registry, tenant, release)), tenant.backup
+        check_ledger(house, tenant)
+        args = last_applied(house, tenant_id) or stack_args(house, registry, tenant, release)
+        return freeze(house, registry, tenant, args), tenant.backup
     last = next(iter(house.ledger.operations(tenant=tenant_id, limit=1)), None)
     if last is None or "args" not in last.payload:
         raise UsageError(

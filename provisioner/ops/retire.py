@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import Any
 
+from provisioner.model import firewall
 from provisioner.model.change import Event, EventKind
-from provisioner.model.errors import EngineError
+from provisioner.model.errors import EngineError, RefusedError
 from provisioner.model.json import Json, JsonDict
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import Cloud, Engine, OperationDefinition, OperationStepDefinition, RunOptions, StepContext
@@ -60,6 +61,10 @@ class Retire:
             guard=ctx.guard,
         )
         try:
+            if ctx.payload.get("final") is not None:
+                # No replacement may ride along: the key that a lasting recovery point needs would go with it.
+                plan = engine.preview(stack, RunOptions(refresh=True, cancel=ctx.cancel, deadline=DEADLINE))
+                firewall.check(ctx.tenant, plan, (), self._house.clock.now().date())
             outputs: dict[str, Json] = engine.up(stack, options).outputs
         except EngineError as error:
             outputs = engine.outputs(stack)
@@ -90,7 +95,19 @@ class Retire:
         kept = {k["what"] for k in self.kept(ctx)}
         left = [found for found in self._cloud(ctx).leftovers(ctx.tenant) if found not in kept]
         refuse_leftovers(ctx, left, ctx.tenant)
+        self._readable(ctx)
         return {"left": 0}
+
+    def _readable(self, ctx: StepContext) -> None:
+        """What is kept is worth nothing without its key. Raises RefusedError where that can't be used."""
+        for point in self._house.ledger.points(tenant=ctx.tenant):
+            if point.id == ctx.payload.get("final"):
+                state = self._house.cloud(thaw_target(ctx.payload), point.region).key_state(point.key)
+                if state != "Enabled":
+                    raise RefusedError(
+                        f"the key {point.key}, without which {point.id} can't be read, is {state or 'gone'}",
+                        hint=f"aws kms cancel-key-deletion and enable-key, then provision offboard {ctx.tenant}",
+                    )
 
     def certify(self, ctx: StepContext) -> JsonDict:
         """Take the entry out of the registry, write the certificate, close the record."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from provisioner.model.change import Plan, Step, StepOp
 from provisioner.model.cloud import Health
 from provisioner.model.errors import ProvisionError, RefusedError, UsageError
 from provisioner.model.lifecycle import Lifecycle
@@ -175,6 +176,28 @@ def test_a_ledger_that_does_not_know_a_tenant_with_a_database_destroys_nothing(a
     other.fake_engine, other.file = acme.fake_engine, acme.file
     with pytest.raises(RefusedError, match="this ledger doesn't know acme"):
         offboard.propose(other, "acme", folder=tmp_path / "x", now=True)
+
+
+def test_no_edit_of_the_registry_rides_along(acme: FakeHouse, tmp_path: Path) -> None:
+    acme.file.entries["acme"] = replace(acme.file.entries["acme"], tier="enterprise")
+    assert offboard.propose(acme, "acme", folder=tmp_path / "x").payload["args"]["tier"] == "standard"  # type: ignore[index,call-overload]
+    left(acme, tmp_path / "x", now=True)
+    seen = offboard.propose(acme, "acme", folder=tmp_path / "x", now=True)
+    assert seen.payload["args"]["tier"] == "standard"  # type: ignore[index,call-overload]
+    step = Step(StepOp.REPLACE, "urn:db", "aws:rds/instance:Instance", "database")
+    acme.fake_engine.plans["acme"] = Plan((step,))
+    with pytest.raises(RefusedError, match="firewall refused 1 stateful change"):
+        offboard.carry_out(acme, seen, quiet)
+    assert ("up", "acme") not in acme.fake_engine.calls
+
+
+def test_without_its_key_a_last_point_is_none(acme: FakeHouse, tmp_path: Path) -> None:
+    left(acme, tmp_path / "x", now=True)
+    acme.fake_cloud.key = "PendingDeletion"
+    with pytest.raises(RefusedError, match="is PendingDeletion"):
+        left(acme, tmp_path / "x", now=True)
+    acme.fake_cloud.key = "Enabled"
+    assert left(acme, tmp_path / "x", now=True)["state"] == "retired"
 
 
 def test_a_folder_with_something_in_it_is_refused(acme: FakeHouse, tmp_path: Path) -> None:

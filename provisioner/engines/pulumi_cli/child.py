@@ -136,12 +136,13 @@ def end_leftover(path: Path, grace: float, check: Callable[[], None]) -> bool:
         check()
         return holds
 
+    if over(path):  # its numbers may be somebody else's by now
+        return True
     left = recorded(path)
-    if left is not None and not over(path):
+    if left is not None:
         left.interrupt()
         within(grace, lambda: checked(not left.alive))
-        if not over(path):
-            end(left, 0)
+        end(left, 0)
     # One in another place can't be ended from here, nor one whose parent was killed before it had written its pid.
     return within(_KILLING, lambda: checked(over(path)))
 

@@ -46,6 +46,12 @@ class Started:
         self.said = self.process.stdout.readline().strip()
 
 
+def works(pid: str) -> bool:
+    """A zombie doesn't."""
+    found = processes.stat(int(pid))
+    return found is not None and not found.dead
+
+
 Start = Callable[[str], Started]
 
 
@@ -98,8 +104,7 @@ def test_what_it_started_ends_with_it_even_after_its_own_death(start: Start) -> 
     assert (made.child.alive, made.child.gone) == (False, False)
     assert not child.over(made.path), "what it started holds its note"
     assert child.end_leftover(made.path, 0, lambda: None)
-    found = processes.stat(int(made.said))
-    assert found is None or found.dead
+    assert not works(made.said)
     assert (made.child.gone, child.over(made.path)) == (True, True)
 
 
@@ -120,7 +125,7 @@ def test_a_session_of_another_place_is_left_alone(start: Start, place: str) -> N
     elsewhere = replace(made.child, place=place)
     assert elsewhere.gone
     assert child.end(elsewhere, grace=0)
-    assert processes.exists(int(made.said))
+    assert works(made.said)
 
 
 def test_a_session_whose_number_was_given_again_is_left_alone(start: Start, tmp_path: Path) -> None:
@@ -131,7 +136,7 @@ def test_a_session_whose_number_was_given_again_is_left_alone(start: Start, tmp_
     old = tmp_path / "old.json"
     old.write_text(made.path.read_text())
     assert child.end_leftover(old, 0, lambda: None)
-    assert processes.exists(int(made.said))
+    assert works(made.said)
 
 
 def test_a_note_is_over_with_the_last_who_holds_it(tmp_path: Path, start: Start) -> None:

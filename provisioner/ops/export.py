@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from provisioner.ops.backup import active
 from provisioner.ops.bundle.sums import lines
 from provisioner.ops.desired import confirm_caller, freeze, stack_args
 from provisioner.ops.house import House
-from provisioner.ops.machine import answer
+from provisioner.ops.machine import answer, master_allowed
 from provisioner.ops.operations import new_id, unfinished
 from provisioner.ops.points import Points
 from provisioner.ops.scripts import Login, export_readme, login_script
@@ -67,10 +68,11 @@ def refuse_folder(folder: Path) -> None:
 
 
 class Export:
-    """Steps of `export`, over one house. `offboard` takes the same two."""
+    """Steps of `export`, over one house. `offboard` takes the same two. `closed`: the product can't log in."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: House, *, closed: bool = False) -> None:
         self._house = house
+        self._closed = closed
         self._points = Points(house)
 
     def definitions(self) -> dict[str, OperationDefinition]:
@@ -85,8 +87,10 @@ class Export:
         """`pg_dump` on the tenant's machine, into the tenant's own bucket."""
         _, cloud = self._points.place(ctx)
         outputs = self._points.outputs(ctx)
-        script = login_script("export", Login.product(outputs), prefix=PREFIX)
-        found = answer(ctx, cloud, outputs.machine_id, script, "export", DUMP_DEADLINE)
+        login = Login.master(outputs) if self._closed else Login.product(outputs)
+        script = login_script("export", login, prefix=PREFIX, schema=outputs.database_user)
+        with master_allowed(cloud, outputs.role_name, login.secret) if self._closed else nullcontext():
+            found = answer(ctx, cloud, outputs.machine_id, script, "export", DUMP_DEADLINE)
         return {"size": int(found["size"]), "sha256": str(found["sha256"])}
 
     def fetch(self, ctx: StepContext) -> JsonDict:

@@ -18,6 +18,7 @@ from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import OperationDefinition, OperationStepDefinition, Progress, StepContext
 from provisioner.model.recovery import BackupPolicy, PointKind, Verdict
 from provisioner.ops.allowed import due_day, has_data, refuse_unknown
+from provisioner.ops.closing import close, closed, refuse_reopened, reopen
 from provisioner.ops.desired import check_ledger, confirm_caller, freeze, last_applied, stack_args, thaw_args
 from provisioner.ops.drill import conclude
 from provisioner.ops.export import Export, refuse_folder
@@ -66,13 +67,14 @@ def propose(house: House, tenant_id: str, *, folder: Path, now: bool = False) ->
 
 
 def _vain(house: House, waiting: Operation) -> bool:
-    """Whether going on can't help: an offboarding whose recovery point wasn't good (only another point can be), a
+    """Whether going on can't help: an offboarding that failed and was opened to the product again, a
     destruction that was refused before it began."""
     whole = house.ledger.operation(waiting.id)
     steps = whole.steps if whole else ()
     if waiting.kind == "retire":
         return not steps and waiting.status is OperationStatus.FAILED
-    return any(s.name == "proof" and s.status is StepStatus.FAILED for s in steps)
+    done = {s.name for s in steps if s.status is StepStatus.DONE}
+    return "close" in done and not closed(house, waiting.tenant)
 
 
 def propose_retire(house: House, tenant_id: str) -> JsonDict:
@@ -152,19 +154,28 @@ class Offboard:
         self._rest = Rest(house)
         self._quarantine = Quarantine(house)
         self._points = Points(house)
-        self._export = Export(house)
+        self._export = Export(house, closed=True)
 
     def definitions(self) -> dict[str, OperationDefinition]:
         """The kind by name."""
+        mark, *point = self._points.steps()
         steps = (
-            *self._points.steps(),
+            mark,
+            OperationStepDefinition("close", lambda ctx: close(self._house, ctx)),
+            *point,
             *self._quarantine.steps(),
             OperationStepDefinition("proof", self.proof),
             *self._export.steps(),
             OperationStepDefinition("stop", self._rest.stop),
             OperationStepDefinition("rest", self.rest),
         )
-        return {"offboard": OperationDefinition("offboard", "it is being offboarded", steps)}
+        reason, started = "it is being offboarded", lambda ctx: refuse_reopened(self._house, ctx)
+        return {"offboard": OperationDefinition("offboard", reason, steps, started=started, failed=self.failed)}
+
+    def failed(self, ctx: StepContext, _cause: str) -> None:
+        """It serves on, until somebody begins again; once its data was handed over it goes on where it stopped."""
+        if "fetch" not in ctx.results:
+            reopen(self._house, ctx)
 
     def proof(self, ctx: StepContext) -> JsonDict:
         """The last recovery point must be good, or nothing goes on. Raises RefusedError where it isn't."""

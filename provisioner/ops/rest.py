@@ -9,6 +9,7 @@ from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import Cloud, OperationDefinition, OperationStepDefinition, Progress, StepContext
 from provisioner.model.recovery import PointKind
 from provisioner.ops.backup import active, propose
+from provisioner.ops.closing import closed, reopen
 from provisioner.ops.converge import Converge
 from provisioner.ops.desired import confirm_caller, freeze, stack_args
 from provisioner.ops.house import House, RegistryView
@@ -43,7 +44,7 @@ def suspended(house: House, tenant_id: str) -> str:
     """The assigned release of a suspended tenant. Raises UsageError for any other."""
     release = active(house, tenant_id, "resumed", Lifecycle.SUSPENDED)
     record = house.ledger.tenant(tenant_id)
-    if record is not None and record.lifecycle is Lifecycle.ACTIVE:
+    if record is not None and record.lifecycle is Lifecycle.ACTIVE and not closed(house, tenant_id):
         raise UsageError(f"tenant {tenant_id} is active already", hint=f"provision show {tenant_id}")
     return release
 
@@ -144,6 +145,7 @@ class Rest:
             return state
 
         until(self._house, ctx, running, f"machine {outputs.machine_id}", STOP_DEADLINE)
+        reopen(self._house, ctx)
         return {"url": outputs.url}
 
     def _stay(self, ctx: StepContext) -> None:

@@ -14,6 +14,7 @@ from provisioner.model.errors import ProvisionError, RefusedError, UsageError
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.recovery import PointStatus
 from provisioner.ops import offboard, rest
+from provisioner.ops.closing import closed
 from provisioner.ops.prune import prune_retired
 from provisioner.ops.worker import due
 from tests.unit.ops.fake_cloud import SOUND
@@ -198,6 +199,32 @@ def test_without_its_key_a_last_point_is_none(acme: FakeHouse, tmp_path: Path) -
         left(acme, tmp_path / "x", now=True)
     acme.fake_cloud.key = "Enabled"
     assert left(acme, tmp_path / "x", now=True)["state"] == "retired"
+
+
+def fences(house: FakeHouse) -> list[str]:
+    words = ("provision fence", "snapshot acme as", "provision export", "stop i-1", "start i-1")
+    return [w for c in house.fake_cloud.calls for w in words if c.startswith(w)]
+
+
+def test_it_is_closed_before_its_last_point_and_opened_when_it_comes_back(acme: FakeHouse, tmp_path: Path) -> None:
+    left(acme, tmp_path / "x")
+    once = ["provision fence", "snapshot acme as", "provision export", "stop i-1"]
+    assert fences(acme) == once
+    operation_id, payload = rest.propose_resume(acme, "acme")
+    rest.carry_out(acme, "resume", "acme", operation_id, payload, quiet)
+    assert fences(acme) == [*once, "start i-1", "provision fence"]
+    assert not closed(acme, "acme")
+
+
+def test_one_that_fails_serves_on_and_is_not_gone_on_with(acme: FakeHouse, tmp_path: Path) -> None:
+    seen = offboard.propose(acme, "acme", folder=tmp_path / "x")
+    acme.fake_cloud.answers["export"] = {"size": 4, "sha256": "another"}
+    with pytest.raises(ProvisionError, match="did not arrive whole"):
+        offboard.carry_out(acme, seen, quiet)
+    assert not closed(acme, "acme")
+    with pytest.raises(RefusedError, match="served again since"):
+        offboard.carry_out(acme, seen, quiet)
+    assert offboard.propose(acme, "acme", folder=tmp_path / "y").operation_id != seen.operation_id
 
 
 def test_a_folder_with_something_in_it_is_refused(acme: FakeHouse, tmp_path: Path) -> None:

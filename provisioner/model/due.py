@@ -6,14 +6,20 @@ from datetime import datetime, timedelta
 from provisioner.model.recovery import BackupPolicy, PointStatus, RecoveryPoint
 from provisioner.model.retention import THINNED
 
-_COUNTS = {PointStatus.CREATING, PointStatus.AVAILABLE}
+_MAKING = timedelta(hours=4)
 
 
 def backup_due(points: Sequence[RecoveryPoint], policy: BackupPolicy, now: datetime) -> bool:
     """Whether the newest of a tenant's manual and scheduled points is `every_hours` old, or there is none. One that is
-    being made counts, for as long; one that failed doesn't."""
-    taken = [p.taken_at for p in points if p.kind in THINNED and p.status in _COUNTS]
+    being made counts for a few hours, longer than any snapshot takes; one that failed doesn't."""
+    taken = [p.taken_at for p in points if p.kind in THINNED and _counts(p, now)]
     return not taken or now - max(taken) >= timedelta(hours=policy.every_hours)
+
+
+def _counts(point: RecoveryPoint, now: datetime) -> bool:
+    if point.status is PointStatus.CREATING:
+        return now - point.taken_at < _MAKING
+    return point.status is PointStatus.AVAILABLE
 
 
 def slot(policy: BackupPolicy, now: datetime) -> int:

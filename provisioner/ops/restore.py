@@ -176,9 +176,9 @@ class Restore:
         """The restored database serves: a machine of the release it belongs to, with its address."""
         args = thaw_args(ctx.payload)
         outputs = self._up(ctx, args)
-        self._keep(ctx, args)
+        kept = self._keep(ctx, args)
         resources: Any = self._house.engine(thaw_target(ctx.payload)).export(self._house.stack(args))
-        return {"outputs": asdict(outputs), "resources": len(resources["deployment"]["resources"])}
+        return {"outputs": asdict(outputs), "resources": len(resources["deployment"]["resources"]), "kept": kept}
 
     def sign(self, ctx: StepContext) -> JsonDict:
         """The data is this tenant's from now on: a drill of its next recovery point finds its name in it."""
@@ -191,7 +191,7 @@ class Restore:
         drop_import(cloud, ctx.tenant, thaw_database(ctx))
         result = self._converge.finish(ctx)
         old = self._before(ctx).identifier(self._before(ctx).serving)
-        until_day = str(ctx.payload["keep_until"])
+        until_day = str(ctx.results["stack"].get("kept", ctx.payload["keep_until"]))
         words = (
             f"{old} is kept until {until_day}, closed to the product; recovery point {ctx.results['snapshot']['point']}"
         )
@@ -228,14 +228,20 @@ class Restore:
         options = RunOptions(progress=ctx.progress, cancel=ctx.cancel, deadline=STACK_DEADLINE, guard=ctx.guard)
         engine.up(stack, options)
 
-    def _keep(self, ctx: StepContext, args: StackArgs) -> None:
-        """The tenant's databases from now on, and until when those that were replaced are kept."""
+    def _keep(self, ctx: StepContext, args: StackArgs) -> str:
+        """The tenant's databases from now on, and until when those that were replaced are kept. The days count from
+        the switch: a restore may be gone on with long after it was proposed. Returns the last day of this one's."""
         known = self._house.ledger.fact(ctx.tenant, "databases")
         facts: Any = known.value if known else {"until": {}}
         ends = dict(facts["until"])
-        ends[self._before(ctx).serving.suffix] = str(ctx.payload["keep_until"])
+        days: Any = ctx.payload.get("keep_days")
+        last = str(ctx.payload["keep_until"])
+        if days is not None:
+            last = keep_until(self._house.clock.now().date(), days).isoformat()
+        ends[self._before(ctx).serving.suffix] = last
         value: JsonDict = {"databases": [asdict(d) for d in args.databases], "until": ends}
         self._house.ledger.observe(ctx.tenant, "databases", value)
+        return last
 
     def _before(self, ctx: StepContext) -> StackArgs:
         return thaw_args({"args": ctx.payload["before"]})

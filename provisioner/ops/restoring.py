@@ -128,6 +128,7 @@ def _payload(
         source=source.json(),
         made=asdict(made),
         keep_until=keep_until(now.date(), days).isoformat(),
+        keep_days=days,
         point=wanted(tenant.id, policy, operation_id, PointKind.BEFORE_RESTORE, now, days=days + policy.final_days),
         loss=loss(source, now, tenant),
         said={"to": to, "owner": source.owner},

@@ -19,12 +19,18 @@ def test_a_backup_is_due_when_there_is_none() -> None:
 
 
 @pytest.mark.parametrize("kind", [PointKind.SCHEDULED, PointKind.MANUAL])
-@pytest.mark.parametrize("status", [PointStatus.AVAILABLE, PointStatus.CREATING])
+@pytest.mark.parametrize("status", [PointStatus.AVAILABLE])
 def test_a_backup_is_due_when_the_newest_is_a_period_old(kind: PointKind, status: PointStatus) -> None:
     old = point("old", NOW - 100 * HOUR)
     newest = point("new", NOW - 6 * HOUR, kind=kind, status=status)
     assert backup_due([newest, old], POLICY, NOW)
     assert not backup_due([newest, old], POLICY, NOW - timedelta(seconds=1))
+
+
+def test_a_point_that_is_being_made_counts_for_a_few_hours() -> None:
+    making = point("new", NOW - 3 * HOUR, status=PointStatus.CREATING)
+    assert not backup_due([making], POLICY, NOW)
+    assert backup_due([making], POLICY, NOW + 1 * HOUR)
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,8 @@ def test_each_finding_fails(name: str, parts: dict[str, Any], words: str) -> Non
 def test_what_could_not_be_looked_at_is_inconclusive() -> None:
     checks = judged(amcheck={"code": 1, "text": "could not connect"})
     assert checks["amcheck"].ok is None
+    checks = judged(amcheck={"code": 2, "text": "ERROR:  permission denied for function bt_index_check"})
+    assert checks["amcheck"].ok is None
     assert verdict_of(list(checks.values())) is Verdict.INCONCLUSIVE
     assert verdict_of([]) is Verdict.INCONCLUSIVE
 

@@ -304,3 +304,16 @@ def test_prune_spares_what_was_proven_after_its_list_was_made(acme: FakeHouse) -
     assert done.error is None
     assert done.gone == []
     assert acme.fake_cloud.snapshot(old.id) is not None
+
+
+def test_the_days_of_what_was_replaced_count_from_the_switch(acme: FakeHouse) -> None:
+    point = backed_up(acme)
+    acme.fake_engine.fail_up = ProvisionError("throttled")
+    with pytest.raises(ProvisionError):
+        restored(acme, point.id)
+    acme.fake_engine.fail_up = None
+    acme.clock.at += timedelta(days=30)
+    result = restored(acme, point.id)
+    last = acme.clock.now().date() + timedelta(days=7)
+    assert prune.replaced(acme, "acme") == {"": last}
+    assert result["kept_until"] == last.isoformat()

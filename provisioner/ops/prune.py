@@ -223,7 +223,9 @@ class Prune:
         point = self._final(ctx)
         if point is not None:
             self._house.ledger.save_point(point)
-        self._house.ledger.observe(ctx.tenant, "databases", {"databases": left, "until": ends})
+        known = self._house.ledger.fact(ctx.tenant, "databases")
+        since = known.value.get("since", {}) if known else {}
+        self._house.ledger.observe(ctx.tenant, "databases", {"databases": left, "until": ends, "since": since})
         if ctx.payload.get("abandons"):
             self._given_up(ctx, str(ctx.payload["abandons"]))
         return {"point": point.id if point else None}

@@ -239,7 +239,8 @@ class Restore:
         if days is not None:
             last = keep_until(self._house.clock.now().date(), days).isoformat()
         ends[self._before(ctx).serving.suffix] = last
-        value: JsonDict = {"databases": [asdict(d) for d in args.databases], "until": ends}
+        since = {args.serving.suffix: self._house.clock.now().isoformat(), **facts.get("since", {})}
+        value: JsonDict = {"databases": [asdict(d) for d in args.databases], "until": ends, "since": since}
         self._house.ledger.observe(ctx.tenant, "databases", value)
         return last
 

@@ -233,18 +233,25 @@ def _from_point(house: House, cloud: Cloud, tenant: Tenant, to: str) -> Source:
 
 
 def _restorable(house: House, cloud: Cloud, tenant: Tenant, moment: datetime) -> str:
-    """The resource id of the database that can be restored to a moment: the one that serves, or one it replaced."""
+    """The resource id of the database that served at a moment, if it can be restored to it. One that was replaced may
+    be there still, and could be restored to it as well, but nobody wrote into it any more."""
     fact = house.ledger.fact(tenant.id, "databases")
     known: Any = fact.value["databases"] if fact else [{}]
-    windows = []
+    since: Any = fact.value.get("since", {}) if fact else {}
+    windows: list[str] = []
     for entry in reversed(known):
         suffix = entry.get("suffix")
+        began = since.get(suffix or "")
+        if began is not None and moment < datetime.fromisoformat(began):
+            continue
         identifier = f"{tenant.id}-{suffix}" if suffix else tenant.id
         window, found = cloud.restorable(identifier), cloud.database(identifier)
         if window is not None and found is not None:
             if window.earliest <= moment <= window.latest:
                 return found.resource_id
             windows.append(f"{window.earliest:%Y-%m-%d %H:%M:%S} to {window.latest:%Y-%m-%d %H:%M:%S} UTC")
+        if began is not None:
+            break
     raise UsageError(
         f"{tenant.id} can't be restored to {moment:%Y-%m-%d %H:%M:%S} UTC: "
         + (f"only to a time from {', or '.join(windows)}" if windows else "it has no automated backup yet"),

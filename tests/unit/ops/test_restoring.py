@@ -317,3 +317,16 @@ def test_the_days_of_what_was_replaced_count_from_the_switch(acme: FakeHouse) ->
     last = acme.clock.now().date() + timedelta(days=7)
     assert prune.replaced(acme, "acme") == {"": last}
     assert result["kept_until"] == last.isoformat()
+
+
+def test_a_time_means_the_database_that_served_then(acme: FakeHouse) -> None:
+    before = acme.clock.now()
+    acme.clock.at += timedelta(hours=1)
+    restored(acme, backed_up(acme).id)
+    acme.fake_cloud.window = Restorable(before, before + timedelta(days=1))
+    made_id = str(acme.fake_engine.outputs_now["database_identifier"])
+    acme.fake_cloud.database_status[made_id] = "available"
+    acme.clock.at += timedelta(hours=1)
+    now = acme.clock.now().isoformat()
+    assert restoring.propose(acme, "acme", before.isoformat()).source.database == "db-acme"
+    assert restoring.propose(acme, "acme", now).source.database == f"db-{made_id}"

@@ -150,7 +150,7 @@ def test_a_plan_that_is_interrupted_ends_its_previews(installation: Installation
     assert process.returncode == 130, said
     assert "Traceback" not in said
     assert running.gone
-    assert took < 8.0
+    assert took < 15.0, "2.3 on a machine with nothing else to do; what hangs takes 60"
 
 
 def looking(installation: Installation, tenant: str) -> child.Child | None:

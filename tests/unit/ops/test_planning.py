@@ -64,7 +64,7 @@ def test_an_interrupt_ends_the_previews(house: FakeHouse, tenants: list[Any], nu
     with pytest.raises(KeyboardInterrupt):
         plan(house, house.file, tenants, parallel=2)
     assert sorted(looks.ended) == ["acme", "beta"], "and the third one was never begun"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 def test_what_does_not_end_is_not_waited_for(

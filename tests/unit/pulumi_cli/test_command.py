@@ -84,13 +84,13 @@ WAITS = "open('begun', 'w').close(); time.sleep(60)"
 STUBBORN = f"signal.signal(signal.SIGINT, signal.SIG_IGN); {WAITS}"
 
 
-@pytest.mark.parametrize(("script", "most"), [(WAITS, 2.0), (STUBBORN, 4.5)], ids=["polite", "stubborn"])
-def test_a_command_ends_at_its_limit(tmp_path: Path, script: str, most: float) -> None:
+@pytest.mark.parametrize("script", [WAITS, STUBBORN], ids=["polite", "stubborn"])
+def test_a_command_ends_at_its_limit(tmp_path: Path, script: str) -> None:
     made = fake.cli(tmp_path, script)
     began = time.monotonic()
     with pytest.raises(TimedOutError, match=r"^pulumi stack export ran out of time \(0.5 s\)$"):
         Command(made).run(["x"], str(tmp_path), {RECORD: "child.json"}, limit=Limit("pulumi stack export", 0.5))
-    assert 0.5 <= time.monotonic() - began < most
+    assert 0.5 <= time.monotonic() - began < 20
     left = child.recorded(tmp_path / "child.json")
     assert left is not None
     assert left.gone
@@ -107,8 +107,10 @@ def test_a_command_ends_when_it_is_cancelled(tmp_path: Path) -> None:
 INTERRUPTED = """
 import sys
 from pathlib import Path
+from provisioner.engines.pulumi_cli import child
 from provisioner.engines.pulumi_cli.cli import Cli
 from provisioner.engines.pulumi_cli.command import RECORD, Command
+child.SOON = 60.0
 Command(Cli(Path(sys.argv[1]), "3.272.0")).run(["x"], sys.argv[2], {RECORD: "child.json"})
 """
 
@@ -126,7 +128,7 @@ def test_an_interrupt_here_ends_it_and_a_second_one_at_once(tmp_path: Path) -> N
     assert left.alive
     ours.send_signal(signal.SIGINT)
     until(lambda: left.gone)
-    assert time.monotonic() - began < 2.0, "before its grace was over"
+    assert time.monotonic() - began < 20, "before its grace was over"
     assert ours.wait() != 0
 
 

@@ -80,19 +80,16 @@ def within(least: float, most: float) -> Iterator[None]:
     assert least <= time.monotonic() - began < most
 
 
-SLOW = [
-    ({"destroy": SLEEP}, 4.0),
-    ({"destroy": STUBBORN}, 4.0),
-    ({"export": SLEEP}, 4.0),
-    ({"export": STUBBORN}, 5.5),
-]
+# A machine with other work is slow; what isn't ended takes a minute.
+MOST = 20.0
+SLOW = [{"destroy": SLEEP}, {"destroy": STUBBORN}, {"export": SLEEP}, {"export": STUBBORN}]
 
 
-@pytest.mark.parametrize(("verbs", "most"), SLOW, ids=["run", "stubborn run", "export", "stubborn export"])
-def test_the_deadline_holds_for_all_of_it(tmp_path: Path, verbs: dict[str, str], most: float) -> None:
+@pytest.mark.parametrize("verbs", SLOW, ids=["run", "stubborn run", "export", "stubborn export"])
+def test_the_deadline_holds_for_all_of_it(tmp_path: Path, verbs: dict[str, str]) -> None:
     made = Made(tmp_path, script(**verbs))
     with (
-        within(1.5, most),
+        within(1.5, MOST),
         pytest.raises(TimedOutError, match=r"^destroy of stack tenant/acme ran out of time \(1.5 s\)$") as caught,
     ):
         made.engine.destroy(STACK, RunOptions(deadline=1.5))
@@ -100,11 +97,11 @@ def test_the_deadline_holds_for_all_of_it(tmp_path: Path, verbs: dict[str, str],
     assert all(child.over(note) for note in made.notes())
 
 
-@pytest.mark.parametrize(("verbs", "most"), SLOW, ids=["run", "stubborn run", "export", "stubborn export"])
-def test_so_does_the_cancel_flag(tmp_path: Path, verbs: dict[str, str], most: float) -> None:
+@pytest.mark.parametrize("verbs", SLOW, ids=["run", "stubborn run", "export", "stubborn export"])
+def test_so_does_the_cancel_flag(tmp_path: Path, verbs: dict[str, str]) -> None:
     made, flag = Made(tmp_path, script(**verbs)), threading.Event()
     threading.Timer(1.5, flag.set).start()
-    with within(1.5, most), pytest.raises(CancelledError, match=r"^destroy of stack tenant/acme was cancelled$"):
+    with within(1.5, MOST), pytest.raises(CancelledError, match=r"^destroy of stack tenant/acme was cancelled$"):
         made.engine.destroy(STACK, RunOptions(cancel=flag))
     assert all(child.over(note) for note in made.notes())
 
@@ -122,7 +119,7 @@ def test_nothing_is_started_once_it_is_cancelled(tmp_path: Path) -> None:
 def test_a_preview_ends_soon_whatever_grace_others_have(tmp_path: Path, words: str) -> None:
     made, flag = Made(tmp_path, script(preview=words), grace=60), threading.Event()
     threading.Timer(1.5, flag.set).start()
-    with within(1.5, 5.5), pytest.raises(CancelledError, match=r"^preview of stack tenant/acme was cancelled$"):
+    with within(1.5, MOST), pytest.raises(CancelledError, match=r"^preview of stack tenant/acme was cancelled$"):
         made.engine.preview(STACK, RunOptions(cancel=flag))
     assert made.notes() == []
 
@@ -131,7 +128,7 @@ def test_looking_for_what_was_left_ends_at_the_deadline(tmp_path: Path) -> None:
     resource = {"urn": "urn:pulumi:acme::tenant::aws:ec2/vpc:Vpc::vpc", "custom": True, "type": "aws:ec2/vpc:Vpc"}
     left = {"pending_operations": [{"type": "creating", "resource": resource}]}
     made = Made(tmp_path, script(left, destroy=GOOD), patience=60)
-    with within(1.5, 4.0), pytest.raises(TimedOutError, match="destroy of stack"):
+    with within(1.5, MOST), pytest.raises(TimedOutError, match="destroy of stack"):
         made.engine.destroy(STACK, RunOptions(deadline=1.5))
     assert set(made.asked) == {"export"}
 

@@ -124,7 +124,7 @@ def _of_active(
 def _of_suspended(house: House, registry: RegistryView, record: TenantRecord, now: datetime) -> Iterator[Job]:
     day = due_day(record)
     known = record.id in registry.tenant_ids()
-    if known and now - record.updated_at > RDS_STARTS_AFTER and rest.awake(house, registry, record.id):
+    if known and now - record.updated_at > RDS_STARTS_AFTER and _awake(house, registry, record.id):
         why = "RDS started its database again"
         yield Job(record.id, "stop", why, lambda progress: rest.stop_again(house, record.id, progress))
     if day is not None and day <= now.date():
@@ -138,6 +138,14 @@ def _of_suspended(house: House, registry: RegistryView, record: TenantRecord, no
             return offboard.carry_out(house, goodbye, progress)
 
         yield Job(record.id, "retire", f"its grace period ended on {day}", retire)
+
+
+def _awake(house: House, registry: RegistryView, tenant_id: str) -> bool:
+    """Whether it must be stopped again. Where the cloud doesn't say, the job asks once more, and tells why it can't."""
+    try:
+        return rest.awake(house, registry, tenant_id)
+    except Exception:  # noqa: BLE001 - what is due for the others is looked for all the same
+        return True
 
 
 def _of_retired(house: House, record: TenantRecord, now: datetime) -> Iterator[Job]:
@@ -168,4 +176,6 @@ def _done(job: Job, progress: Progress) -> Done:
         return Done(job.tenant, job.what, "held", error.message)
     except ProvisionError as error:
         return Done(job.tenant, job.what, "failed", error.message)
+    except Exception as error:  # noqa: BLE001 - one tenant's trouble must not stop the others' backups; it is told
+        return Done(job.tenant, job.what, "failed", f"{type(error).__name__}: {error}")
     return Done(job.tenant, job.what, "done", job.why)

@@ -108,6 +108,19 @@ def test_what_fails_is_told_and_stops_no_other(acme: FakeHouse) -> None:
     assert [(d.tenant, d.outcome) for d in tick(acme, quiet)] == [("acme", "failed"), ("beta", "failed")]
 
 
+def test_a_fault_of_ours_and_a_silent_cloud_stop_no_other(acme: FakeHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(acme, "beta")
+    acme.ledger.set_lifecycle("beta", Lifecycle.SUSPENDED)
+    acme.clock.at += timedelta(days=7)
+
+    def bug(*_: object) -> None:
+        raise KeyError("bug")
+
+    monkeypatch.setattr(acme.fake_cloud, "databases", _fails)
+    monkeypatch.setattr(acme.fake_cloud, "make_snapshot", bug)
+    assert [d.detail for d in tick(acme, quiet) if d.tenant == "acme"] == ["KeyError: 'bug'"]
+
+
 def _fails(*_: object) -> None:
     from provisioner.model.errors import ProvisionError
 

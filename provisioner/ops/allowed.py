@@ -59,6 +59,11 @@ def refuse_early(house: House, ctx: StepContext) -> None:
     operation = house.ledger.operation(ctx.operation_id)
     if operation is not None and operation.steps:
         return  # it has begun: from there it only goes forward
+    if house.ledger.lease(f"{ctx.tenant}/drill") is not None:
+        raise RefusedError(
+            f"a drill of {ctx.tenant} is under way, and what it makes would be left; nothing is destroyed",
+            hint="try again when it has ended",
+        )
     final = ctx.payload.get("final")
     if final is None:
         refuse_unknown(house, ctx.tenant, ctx.payload)

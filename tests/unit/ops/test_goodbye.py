@@ -227,6 +227,15 @@ def test_one_that_fails_serves_on_and_is_not_gone_on_with(acme: FakeHouse, tmp_p
     assert offboard.propose(acme, "acme", folder=tmp_path / "y").operation_id != seen.operation_id
 
 
+def test_a_drill_under_way_is_waited_for(acme: FakeHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left(acme, tmp_path / "x", now=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(acme.ledger, "lease", lambda subject: subject if subject == "acme/drill" else None)
+        with pytest.raises(RefusedError, match="a drill of acme is under way"):
+            left(acme, tmp_path / "y", now=True)
+    assert left(acme, tmp_path / "y", now=True)["state"] == "retired"
+
+
 def test_a_folder_with_something_in_it_is_refused(acme: FakeHouse, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
     with pytest.raises(UsageError, match="not empty"):

@@ -76,8 +76,8 @@ def test_a_killed_cli_takes_its_plugins_with_it(tmp_path: Path) -> None:
     with pytest.raises(EndedBadlyError) as caught:
         Command(made).run(["up"], str(tmp_path), {RECORD: "child.json"})
     assert caught.value.code == -9
-    found = processes.stat(int((tmp_path / "plugin").read_text()))
-    assert found is None or found.dead
+    plugin = int((tmp_path / "plugin").read_text())
+    until(lambda: (found := processes.stat(plugin)) is None or found.dead)
 
 
 WAITS = "open('begun', 'w').close(); time.sleep(60)"

@@ -10,6 +10,7 @@ from provisioner.cli.ask import confirm, type_again
 from provisioner.cli.framework import Session
 from provisioner.cli.progress import progress
 from provisioner.cli.results import Document
+from provisioner.cli.running import tell_callers
 from provisioner.model.errors import UsageError
 from provisioner.ops import offboard
 from provisioner.ops.export import Exported, export
@@ -40,6 +41,7 @@ def offboarded(session: Session, tenant_id: str, *, now: bool, again: str | None
     """Do what comes next, and with `now` all that comes after it."""
     house, where = session.app, folder or Path(f"{tenant_id}-export")
     goodbye = offboard.propose(house, tenant_id, folder=where, now=now)
+    tell_callers(session, [goodbye.payload])
     if goodbye.kind == "retire" or now:
         type_again(f"the tenant's id ({tenant_id})", tenant_id, again)
     else:

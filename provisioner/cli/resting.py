@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from provisioner.cli.ask import confirm
 from provisioner.cli.framework import Session
 from provisioner.cli.progress import progress
+from provisioner.cli.running import tell_callers
 from provisioner.model import prices
 from provisioner.ops import rest
 
@@ -26,6 +27,7 @@ def suspended(session: Session, tenant_id: str) -> Suspended:
     """Stop it, and say what it still costs."""
     house = session.app
     operation_id, payload = rest.propose_suspend(house, tenant_id)
+    tell_callers(session, [payload])
     confirm(f"Stop {tenant_id}? Its URL will not answer.", yes=session.yes)
     with progress() as sink:
         result = rest.carry_out(house, "suspend", tenant_id, operation_id, payload, sink)

@@ -56,11 +56,10 @@ def pruned(session: Session, selection: Selection, ids: Sequence[str] | None, *,
     """Rows of `backup prune`: what goes, and with `--dry-run` also what stays."""
     picked, house = chosen(session, selection, ids), session.app
     found = [pruning.look(house, t.id, t.backup) for t in picked.tenants]
-    if not dry_run and any(f.gone or f.databases for f in found):
-        count = sum(len(f.gone) for f in found)
-        ended = sum(len(f.databases) for f in found)
-        tell_callers(session, [t for t, f in zip(picked.tenants, found, strict=True) if f.gone or f.databases])
-        confirm(f"Delete {count} recovery point(s) and {ended} replaced database(s)?", yes=session.yes)
+    acted_on = [t for t, f in zip(picked.tenants, found, strict=True) if f.gone or f.databases or f.cut_off]
+    if acted_on and not dry_run:
+        tell_callers(session, acted_on)
+        confirm(_question(found), yes=session.yes)
         with progress() as sink:
             found = pruning.prune(house, picked.registry, picked.tenants, sink, at_once=at_once)
     rows = [
@@ -71,10 +70,19 @@ def pruned(session: Session, selection: Selection, ids: Sequence[str] | None, *,
     return Table(["tenant", "what", "is", "why"], rows, exit_code(f.error for f in found))
 
 
+def _question(found: Sequence[pruning.Pruned]) -> str:
+    points, ended = sum(len(f.gone) for f in found), sum(len(f.databases) for f in found)
+    cut_off = sum(len(f.cut_off) for f in found)
+    more = f", and go on with {cut_off} operation(s) that were cut off" if cut_off else ""
+    return f"Delete {points} recovery point(s) and {ended} replaced database(s){more}?"
+
+
 def _verdicts(found: pruning.Pruned, *, dry_run: bool) -> list[tuple[str, str, str]]:
     if found.error is not None:
         return [(found.tenant, "failed", found.error.message)]
     word = "would go" if dry_run else "deleted"
-    rows = [(point, word, "retention doesn't want it") for point in found.gone]
+    going = "would go on" if dry_run else "went on"
+    rows = [(f"operation {operation}", going, "it was cut off") for operation in found.cut_off]
+    rows += [(point, word, "retention doesn't want it") for point in found.gone]
     rows += [(f"database {suffix or 'the first'}", word, "a restore replaced it") for suffix in found.databases]
     return rows + ([(point, "stays", why) for point, why in found.kept.items()] if dry_run else [])

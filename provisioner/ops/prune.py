@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
-from typing import Any
+from typing import Any, TypeGuard
 
 from provisioner.model import firewall
 from provisioner.model.errors import ProvisionError
 from provisioner.model.json import JsonDict
-from provisioner.model.ledger import OperationStatus
+from provisioner.model.ledger import Operation, OperationStatus
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import OperationDefinition, OperationStepDefinition, Progress, RunOptions, StepContext
 from provisioner.model.recovery import BackupPolicy, PointKind, PointStatus, RecoveryPoint
@@ -30,11 +30,13 @@ KEY_DAYS = 30
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """What goes of one tenant, and what stays and why. `databases`: replaced ones whose days are over."""
+    """What goes of one tenant, and what stays and why. `databases`: replaced ones whose days are over. `cut_off`:
+    operations that a process began which is gone; they go on first."""
 
     tenant: str
     gone: list[str] = field(default_factory=list)
     databases: list[str] = field(default_factory=list)
+    cut_off: list[str] = field(default_factory=list)
     kept: dict[str, str] = field(default_factory=dict)
     error: ProvisionError | None = None
 
@@ -47,8 +49,15 @@ def look(house: House, tenant_id: str, policy: BackupPolicy) -> Pruned:
         tenant_id,
         [p.id for p in expired(points, policy, now) if p.operation_id not in waiting and p.id not in needed],
         [suffix for suffix, day in replaced(house, tenant_id).items() if day < now.date()],
+        [o.id for o in (unfinished(house, tenant_id, "prune"), unfinished(house, tenant_id, "end-database")) if own(o)],
         kept(points, policy, now),
     )
+
+
+def own(operation: Operation | None) -> TypeGuard[Operation]:
+    """Whether it prunes. The end of a database can belong to a restore that is given up, too: then its command goes on
+    with it."""
+    return operation is not None and not operation.payload.get("abandons")
 
 
 def replaced(house: House, tenant_id: str) -> dict[str, date]:
@@ -67,6 +76,10 @@ def prune(
     def one(tenant: Tenant) -> Pruned:
         found = look(house, tenant.id, tenant.backup)
         try:
+            for operation_id in found.cut_off:
+                resume(house, operation_id, progress)
+            if found.cut_off:
+                found = replace(look(house, tenant.id, tenant.backup), cut_off=found.cut_off)
             if found.gone:
                 done: Any = _run(
                     house, registry, tenant, "prune", progress, points=found.gone, policy=asdict(tenant.backup)

@@ -17,7 +17,7 @@ from tests.faults.recovery.life import (
     walk,
 )
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.faults]
+pytestmark = [pytest.mark.sandbox, pytest.mark.faults, pytest.mark.timeout(600)]
 
 STEPS = ("restore", "verify", "probe", "clear", "conclude")
 DATABASE = "aws:rds/instance:Instance database started"

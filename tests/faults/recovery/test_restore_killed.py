@@ -18,7 +18,7 @@ from tests.faults.recovery.life import (
 )
 from tests.installation import post
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.faults]
+pytestmark = [pytest.mark.sandbox, pytest.mark.faults, pytest.mark.timeout(600)]
 
 DATABASE = "create aws:rds/instance:Instance database-r"
 STEPS = (

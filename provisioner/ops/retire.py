@@ -82,10 +82,10 @@ class Retire:
         return {"destroyed": len(result.steps), "at": self._house.clock.now().isoformat(timespec="seconds")}
 
     def forget(self, ctx: StepContext) -> JsonDict:
-        """All recovery points but the last one: they are the customer's data too."""
-        final, gone = ctx.payload.get("final"), []
+        """All recovery points but those that are kept: they are the customer's data too."""
+        kept, gone = {p.id for p in self._lasting(ctx)}, []
         for point in self._house.ledger.points(tenant=ctx.tenant):
-            if point.id != final:
+            if point.id not in kept:
                 delete_point(self._house, ctx, point)
                 gone.append(point.id)
         return {"forgotten": gone}
@@ -133,15 +133,26 @@ class Retire:
 
     def kept(self, ctx: StepContext) -> list[dict[str, str]]:
         """What stays, and until when: the last recovery point with its copies, and the key that reads it."""
-        final = ctx.payload.get("final")
-        point = self._house.ledger.point(str(final)) if final else None
-        if point is None:
-            return []
-        until = str(point.expires)
-        found = self._cloud(ctx).snapshot(point.id)
-        rows = [{"what": found.arn if found else point.id, "kind": "snapshot", "until": until}]
-        rows += [{"what": c.snapshot, "kind": f"snapshot in {c.region}", "until": until} for c in point.copies]
-        return [*rows, {"what": point.key, "kind": "key", "until": until}]
+        rows: list[dict[str, str]] = []
+        keys: dict[str, str] = {}
+        for point in self._lasting(ctx):
+            until = str(point.expires)
+            found = self._cloud(ctx).snapshot(point.id)
+            rows.append({"what": found.arn if found else point.id, "kind": "snapshot", "until": until})
+            rows += [{"what": c.snapshot, "kind": f"snapshot in {c.region}", "until": until} for c in point.copies]
+            keys[point.key] = max(until, keys.get(point.key, ""))
+        return [*rows, *({"what": key, "kind": "key", "until": until} for key, until in keys.items())]
+
+    def _lasting(self, ctx: StepContext) -> list[RecoveryPoint]:
+        """The last recovery point, and that of an earlier tenant of this id, which its certificate promises to keep."""
+        final, today = ctx.payload.get("final"), self._house.clock.now().date()
+        certificates: Any = self._house.ledger.evidence(tenant=ctx.tenant, kind="retirement")
+        promised = {str(k["what"]).rpartition(":")[2] for c in certificates for k in c.body["kept"]}
+        return [
+            p
+            for p in self._house.ledger.points(tenant=ctx.tenant)
+            if p.id == final or (p.id in promised and p.expires is not None and p.expires >= today)
+        ]
 
     def failed(self, ctx: StepContext, cause: str) -> None:
         """Say so on the record; the same command goes on."""

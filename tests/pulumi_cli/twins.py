@@ -155,7 +155,7 @@ class Twins:
             assert theirs.steps <= ours.steps
             return "partly"
         if ours.error is None:
-            compare(ours, theirs, action)
+            compare(ours, theirs, action, before)
             return "same"
         if action.continue_on_error:
             programs = [action.program, *([before] if before else [])]
@@ -166,11 +166,15 @@ class Twins:
         return "same" if same and self.ours.cloud.numbers == self.theirs.cloud.numbers else "parted by a failure"
 
 
-def compare(ours: Seen, theirs: Seen, action: Action) -> None:
-    """Raises AssertionError for the first difference."""
+def compare(ours: Seen, theirs: Seen, action: Action, before: Program | None) -> None:
+    """Raises AssertionError for the first difference. What depends on each other now is made in order, what did before
+    is deleted in order; where it does both, all has one order."""
     assert Counter(ours.calls) == Counter(theirs.calls)
-    for pair in _related(action.program):
-        assert _only(ours.calls, pair) == _only(theirs.calls, pair), pair
+    now, then = _related(action.program), _related(before) if before else set()
+    for pair in now | then:
+        kinds = {*(("Create", "Update") if pair in now else ()), *(("Delete",) if pair in then else ())}
+        order = [[c for c in _only(seen.calls, pair) if c[0] in kinds] for seen in (ours, theirs)]
+        assert order[0] == order[1], pair
     assert ours.steps == theirs.steps
     assert ours.outputs == theirs.outputs
     assert _states(ours, theirs)

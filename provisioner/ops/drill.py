@@ -82,10 +82,18 @@ def propose(house: House, registry: RegistryView, tenant: Tenant, point: str | N
     inside = quarantine_args(args, chosen.id, chosen.key, operation_id, now)
     if inside.name in registry.tenant_ids():
         raise UsageError(f"the quarantine's name {inside.name} is a tenant's", hint="run the same command again")
-    previous = house.ledger.fact(tenant.id, "drill")
-    proof = proof_part(inside, chosen, now, previous.value if previous else None)
+    proof = proof_part(inside, chosen, now, _before(house, chosen))
     targets: JsonDict = {"rpo_minutes": tenant.backup.rpo_minutes, "rto_minutes": tenant.backup.rto_minutes}
     return freeze(house, registry, tenant, args, proof=proof, targets=targets, operation=operation_id)
+
+
+def _before(house: House, chosen: RecoveryPoint) -> JsonDict | None:
+    """What was found by the drill before. A point that is older than its point may well have fewer rows."""
+    fact = house.ledger.fact(chosen.tenant, "drill")
+    compared = house.ledger.point(str(fact.value.get("proven_point"))) if fact else None
+    if fact is None or (compared is not None and compared.taken_at > chosen.taken_at):
+        return None
+    return fact.value
 
 
 def choose(house: House, tenant_id: str, point: str | None) -> RecoveryPoint:
@@ -159,7 +167,8 @@ def conclude(house: House, ctx: StepContext) -> JsonDict:
     if point is not None:
         proven = record.at if verdict is Verdict.PASSED else point.proven_at
         house.ledger.save_point(replace(point, verdict=verdict, proven_at=proven))
-    _remember(house, ctx, evidence, verdict, record.at)
+    wrong = [c.name for c in checks if c.ok is not True]
+    _remember(house, ctx, evidence, verdict, record.at, fewer_rows=wrong == ["rows"])
     return {**evidence, "evidence": record.number, "hash": record.hash}
 
 
@@ -178,12 +187,20 @@ def _measured(ctx: StepContext, proof: Any) -> JsonDict:
     }
 
 
-def _remember(house: House, ctx: StepContext, evidence: JsonDict, verdict: Verdict, at: datetime) -> None:
-    """The newest drill, and the newest one that passed: an inconclusive one takes no proof away."""
+def _remember(
+    house: House, ctx: StepContext, evidence: JsonDict, verdict: Verdict, at: datetime, *, fewer_rows: bool
+) -> None:
+    """The newest drill, and the newest one that passed: an inconclusive one takes no proof away.
+
+    `fewer_rows`: that is all that was found. It is told once: a customer may delete in good faith, and must not be
+    without a proof, or unable to leave, for ever.
+    """
     known = house.ledger.fact(ctx.tenant, "drill")
     before: JsonDict = dict(known.value) if known else {}
     kept = {k: evidence[k] for k in ("verdict", "point")}
     if verdict is Verdict.PASSED:
         more = ("rpo_minutes", "rto_minutes", "rows", "schema_version")
         kept |= {k: evidence[k] for k in more} | {"proven_at": at.isoformat(), "proven_point": evidence["point"]}
+    elif fewer_rows and evidence["rows"] is not None:
+        kept |= {k: evidence[k] for k in ("rows", "schema_version")}
     house.ledger.observe(ctx.tenant, "drill", {**before, **kept, "at": at.isoformat()})

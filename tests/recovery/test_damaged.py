@@ -13,7 +13,7 @@ from tests.installation import Installation
 from tests.recovery.damage import PAGE, Body, bodies
 from tests.recovery.people import backed_up, drilled, master, points
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(600)]
 
 
 class Suspect:

@@ -15,7 +15,7 @@ from tests.installation import Installation, get
 from tests.recovery.damage import served
 from tests.recovery.people import backed_up, note, notes, points, quarantines, url
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(600)]
 
 BUCKET = "123456789012-acme-files"
 NOTES = ["to be kept", "äöü €"]

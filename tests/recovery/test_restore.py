@@ -32,7 +32,7 @@ from tests.recovery.people import (
     waive,
 )
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(600)]
 
 
 class Acme:

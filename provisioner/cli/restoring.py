@@ -32,7 +32,10 @@ def restored(session: Session, tenant_id: str, to: str, new: str | None) -> Rest
     tell_callers(session, [house.registry().load().tenant(tenant_id)])
     if new is not None:
         into.check(house, tenant_id, to, new)
-        typer.echo(f"{new} will be made, and have what {tenant_id} had.", err=True)
+        words = f"{new} will be made, and have what {tenant_id} had"
+        if into.there(house, new):
+            words = restoring.propose(house, new, to, owner=tenant_id).loss
+        typer.echo(words + ".", err=True)
         confirm(f"Restore data of {tenant_id} into {new}?", yes=session.yes)
         with progress() as sink:
             into.make(house, tenant_id, new, sink)

@@ -27,11 +27,16 @@ def check(house: House, owner: str, to: str, new: str) -> None:
     foreign_source(house, registry, owner, new, to)
 
 
-def make(house: House, owner: str, new: str, progress: Progress) -> None:
-    """The new tenant, empty; one that was made for this is there already. Its label says where its data comes from."""
+def there(house: House, new: str) -> bool:
+    """Whether the new tenant was made already, and may have something to lose by now."""
     record = house.ledger.tenant(new)
     waiting = unfinished(house, new, "new-tenant")
-    if record is not None and record.lifecycle is not Lifecycle.RETIRED and waiting is None:
+    return record is not None and record.lifecycle is not Lifecycle.RETIRED and waiting is None
+
+
+def make(house: House, owner: str, new: str, progress: Progress) -> None:
+    """The new tenant, empty; one that was made for this is there already. Its label says where its data comes from."""
+    if there(house, new):
         return
     origin = house.registry().load().tenant(owner)
     words = NewTenantRequest(

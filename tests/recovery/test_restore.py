@@ -285,6 +285,11 @@ class TestInto:
         snapshots = rds.describe_db_snapshots(SnapshotType="manual")["DBSnapshots"]
         assert [s["DBSnapshotIdentifier"] for s in snapshots if "-import-" in s["DBSnapshotIdentifier"]] == []
 
+    def test_again_it_says_what_the_new_one_would_lose(self, acme: Acme) -> None:
+        asked = acme.installation.run("restore", "acme", "--to", acme.first, "--into", "nova")
+        assert asked.code == 2, "nobody is there to say yes"
+        assert "all that nova has now is replaced by what acme had" in asked.stderr
+
     def test_no_point_of_another_tenant_and_no_tenant_that_is_there(self, acme: Acme) -> None:
         installation = acme.installation
         theirs = next(iter(points(installation, "nova")))

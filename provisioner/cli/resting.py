@@ -36,11 +36,15 @@ def suspended(session: Session, tenant_id: str) -> Suspended:
         tenant_id,
         "suspended",
         str(result["point"]),
-        prices.total(costs),
-        prices.total(costs, suspended=True),
-        {c.item: c.usd for c in costs if c.while_suspended},
+        _cents(prices.total(costs)),
+        _cents(prices.total(costs, suspended=True)),
+        {c.item: _cents(c.usd) for c in costs if c.while_suspended},
         next=f"provision resume {tenant_id}",
     )
+
+
+def _cents(dollars: float | None) -> float | None:
+    return None if dollars is None else round(dollars, 2)
 
 
 def resumed(session: Session, tenant_id: str) -> object:

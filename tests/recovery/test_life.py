@@ -73,7 +73,7 @@ def test_suspended_it_stands_still_and_costs_less(acme: Installation) -> None:
     done = acme.ok("suspend", "acme", "--yes", "-o", "json").json
     assert done["before"] > done["now"] > 0
     assert {"disk", "database storage", "key, secrets, alarms"} <= set(done["costs"])
-    assert sum(done["costs"].values()) == pytest.approx(done["now"])
+    assert sum(done["costs"].values()) == pytest.approx(done["now"], abs=0.05)
     assert points(acme, "acme")[done["point"]]["status"] == "available"
     assert states(acme) == ["stopped", "stopped"]
     assert silent(acme)

@@ -1,8 +1,8 @@
 """The loop of `provision worker`."""
 
 import signal
-import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 
 import typer
@@ -21,27 +21,34 @@ def now(session: Session, *, at_once: int) -> Table:
     return _table(done)
 
 
+class _StoppedError(BaseException):
+    """SIGTERM or ^C, after what was under way has ended or had its time."""
+
+
 def forever(session: Session, *, interval: float, at_once: int) -> None:
-    """Look again and again, until SIGTERM or ^C. What fails is told, and tried again at the next look."""
-    stop = threading.Event()
+    """Look again and again, until SIGTERM or ^C. What fails is told, and tried again at the next look. What doesn't end
+    in its time is left, and gone on with by the next worker."""
+    stopping = False
 
     def end(_number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
+        nonlocal stopping
+        if stopping:
             raise KeyboardInterrupt
-        stop.set()
+        stopping = True
         session.app.operations.close()
+        raise _StoppedError
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
     typer.echo(f"worker: looks every {interval:g} s", err=True)
-    with progress() as sink:
-        while not stop.is_set():
+    with progress() as sink, suppress(_StoppedError):
+        while True:
             try:
                 for done in tick(session.app, sink, at_once=at_once):
                     typer.echo(f"worker: {done.what} of {done.tenant}: {done.outcome}: {done.detail}", err=True)
             except ProvisionError as error:
                 typer.echo(f"worker: {error.message}", err=True)
-            stop.wait(interval)
+            session.app.clock.sleep(interval)
 
 
 def _table(done: Sequence[Done]) -> Table:

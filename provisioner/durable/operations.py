@@ -116,12 +116,13 @@ class DurableOperations:
 
     def close(self) -> None:
         """Ask running operations to stop, wait for their steps in flight, stop the threads. They stay resumable, in
-        another object: this one begins nothing more, so that threads with more to do end too."""
+        another object: this one begins nothing more, so that threads with more to do end too. Steps have the grace
+        period once: closing again waits for nobody."""
         with self._changed:
-            self._closed = True
+            grace, self._closed = 0.0 if self._closed else self._grace, True
             for attempt in self._running:
                 attempt.cancel.set()
-            self._changed.wait_for(lambda: not self._running, self._grace)
+            self._changed.wait_for(lambda: not self._running, grace)
         self._heartbeat.stop()
         if self._started is not None:
             self._started.stop()

@@ -14,7 +14,7 @@ def each(house: House, items: Sequence[Item], work: Callable[[Item], Answer], *,
     """`work` on all of them, `at_once` at the same time; the answers are in the given order.
 
     `work` must not raise ProvisionErrors: an answer carries them. ^C asks every running operation to stop, and each
-    stays resumable.
+    stays resumable. A step that doesn't stop in the time that it is given is left to end with this process.
     """
     pool = ThreadPoolExecutor(max_workers=max(1, min(at_once, len(items))))
     futures = [pool.submit(work, item) for item in items]
@@ -26,4 +26,4 @@ def each(house: House, items: Sequence[Item], work: Callable[[Item], Answer], *,
         house.operations.close()
         raise
     finally:
-        pool.shutdown()
+        pool.shutdown(wait=False)

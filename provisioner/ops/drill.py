@@ -63,11 +63,14 @@ def drill_one(
     point: str | None = None,
     operation_id: str | None = None,
 ) -> JsonDict:
-    """Drill one tenant and return the evidence. A drill that was cut off goes on. Raises UsageError for a tenant
-    without a recovery point."""
+    """Drill one tenant and return the evidence. A drill that was cut off goes on; one of another point than was asked
+    for goes on first. Raises UsageError for a tenant without a recovery point."""
+    wanted = own_point(house, tenant.id, point).id if point is not None else None
     waiting = unfinished(house, tenant.id, "drill")
     if waiting is not None:
-        return resume(house, waiting.id, progress)
+        done = resume(house, waiting.id, progress)
+        if wanted in (None, done["point"]):
+            return done
     payload = propose(house, registry, tenant, point, operation_id or new_id(house.clock))
     confirm_caller(house, payload, progress)
     return house.operations.run("drill", str(payload["operation"]), tenant.id, payload, progress)

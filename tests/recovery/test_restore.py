@@ -192,7 +192,7 @@ def test_a_full_disk_stops_a_restore_and_with_more_space_the_same_command_ends_i
         ledger.assign_release("acme", "1.1.0")
     installation.ok("apply", "acme", "--yes")
     note(installation, "acme", "of 1.1.0")
-    words = ("restore", "acme", "--to", acme.first[:20], "--yes", "-o", "json")
+    words = ("restore", "acme", "--to", acme.first[:-1], "--yes", "-o", "json")
     with acme.disk.with_mib(60):
         failed = installation.run(*words)
         assert failed.code == 1

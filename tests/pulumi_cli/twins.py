@@ -28,6 +28,8 @@ _SIGNATURE = "4dabf18193072939515e22adb298388d"
 _GOING = (StepOp.DELETE, StepOp.REPLACE, StepOp.DELETE_REPLACED, StepOp.CREATE_REPLACEMENT)
 _AS_STEP = {"Create": StepOp.CREATE_REPLACEMENT, "Delete": StepOp.DELETE_REPLACED}
 _UNSOUND = "snapshot integrity failure"
+DEADLINE = 180.0
+"""Seconds; a run takes less than two. One that waits for ever is a difference, too."""
 _FAILED = re.compile(r"^\S+:\S+ (\S+): ")
 
 
@@ -70,6 +72,7 @@ class Side:
             parallel=1 if action.troubled else 8,
             refresh=action.verb.endswith("with refresh"),
             continue_on_error=action.continue_on_error,
+            deadline=DEADLINE,
         )
         result: Plan | RunResult | None = None
         error: ProvisionError | None = None
@@ -119,9 +122,12 @@ class Twins:
     resources: int = 0
     """In the programs on which both did the same."""
     _numbers: Iterator[int] = field(default_factory=count)
+    _earlier: tuple[Program, ...] = ()
+    """What the state may have something of: the last program that was done, and those that failed since."""
 
     def begin(self) -> str:
         """A new stack in empty clouds; its name."""
+        self._earlier = ()
         for side in (self.ours, self.theirs):
             side.cloud.objects.clear()
             side.cloud.numbers.clear()
@@ -129,19 +135,22 @@ class Twins:
             side.cloud.unhealthy.clear()
         return f"s{next(self._numbers)}"
 
-    def act(self, name: str, action: Action, before: Program | None = None) -> bool:
-        """Do it on both, and compare; `before`: the program that was there. Whether both are in the same place now:
-        where a run has failed, they need not be."""
-        verdict = self._compared(name, action, before)
-        self.tally[verdict] += 1
-        self.resources += len(action.program.specs) if verdict == "same" else 0
-        return verdict in ("same", "partly")
-
-    def _compared(self, name: str, action: Action, before: Program | None) -> Verdict:
-        """Raises AssertionError for a difference that nobody explained."""
+    def act(self, name: str, action: Action) -> bool:
+        """Do it on both, and compare. Whether both are in the same place now: where a run has failed, they need not
+        be."""
         stack = Stack("tenant", name, action.program)
         ours, theirs = self.ours.act(stack, action), self.theirs.act(stack, action)
-        if before and forgotten(ours, before, action):
+        verdict = self._compared(ours, theirs, action)
+        self.tally[verdict] += 1
+        self.resources += len(action.program.specs) if verdict == "same" else 0
+        if action.verb.startswith("up"):
+            self._earlier = (action.program, *(self._earlier if ours.error else ()))
+        return verdict in ("same", "partly")
+
+    def _compared(self, ours: Seen, theirs: Seen, action: Action) -> Verdict:
+        """Raises AssertionError for a difference that nobody explained."""
+        earlier = self._earlier
+        if any(forgotten(ours, before, action) for before in earlier):
             return "forgotten"
         if theirs.unsound:
             # A destroy that goes on after an error deletes the provider of what is protected.
@@ -155,22 +164,21 @@ class Twins:
             assert theirs.steps <= ours.steps
             return "partly"
         if ours.error is None:
-            compare(ours, theirs, action, before)
+            compare(ours, theirs, action, earlier)
             return "same"
         if action.continue_on_error:
-            programs = [action.program, *([before] if before else [])]
-            same = compare_continued(ours, theirs, reached(ours.failed, programs, 1))
+            same = compare_continued(ours, theirs, reached(ours.failed, [action.program, *earlier], 1))
         else:
-            same = compare_failed(ours, theirs, connected(ours.failed, action, before))
+            same = compare_failed(ours, theirs, connected(ours.failed, action, earlier))
         # Ids are numbers of creations, and one that was made and is gone has left its number.
         return "same" if same and self.ours.cloud.numbers == self.theirs.cloud.numbers else "parted by a failure"
 
 
-def compare(ours: Seen, theirs: Seen, action: Action, before: Program | None) -> None:
+def compare(ours: Seen, theirs: Seen, action: Action, earlier: Sequence[Program]) -> None:
     """Raises AssertionError for the first difference. What depends on each other now is made in order, what did before
     is deleted in order; where it does both, all has one order."""
     assert Counter(ours.calls) == Counter(theirs.calls)
-    now, then = _related(action.program), _related(before) if before else set()
+    now, then = _related(action.program), set().union(*map(_related, earlier))
     for pair in now | then:
         kinds = {*(("Create", "Update") if pair in now else ()), *(("Delete",) if pair in then else ())}
         order = [[c for c in _only(seen.calls, pair) if c[0] in kinds] for seen in (ours, theirs)]
@@ -219,9 +227,10 @@ def forgotten(ours: Seen, before: Program, action: Action) -> bool:
     """Whether something was replaced that takes along what has got another name, or was let go, in the same run.
 
     The CLI asks by the new name whether it has deleted a resource in this run (`sg.deletes[urn]`, step_generator.go),
-    and so takes what it has just deleted under the old name for living. And it finds what is `deleted_with` another
-    in the old state alone (`findDependentCascadeReplacements`), also where that was registered and let go before. Both
-    get diffed, updated or deleted after their end. The embedded engine asks for the resource itself, on purpose.
+    and so takes what it has just deleted under the old name for living, and what it has just kept for one that isn't
+    registered yet. And it finds what is `deleted_with` another in the old state alone
+    (`findDependentCascadeReplacements`), also where that was registered and let go before. All of them get diffed,
+    updated or deleted after their turn. The embedded engine asks for the resource itself, on purpose.
     """
     was, will = ({s.name: s for s in p.specs} for p in (before, action.program))
     order, first = list(will), ours.first & will.keys()
@@ -230,20 +239,20 @@ def forgotten(ours: Seen, before: Program, action: Action) -> bool:
         owner = None if within is None else before.specs[within].name
         if owner in first and order.index(name) < order.index(owner):
             return True
-        moved = was[name].boxed != will[name].boxed and name in ours.first | ours.failed
-        if moved and first & (reached({name}, [before], 0) - {name}):
+        moved = was[name].boxed != will[name].boxed
+        if moved and (first | ours.failed) & (reached({name}, [before], 0) - {name}):
             return True
     return False
 
 
-def connected(failed: set[str], action: Action, before: Program | None) -> set[str]:
-    """What the program connects with what failed and, of what the program doesn't have, what the one before did. What
+def connected(failed: set[str], action: Action, earlier: Sequence[Program]) -> set[str]:
+    """What the program connects with what failed and, of what the program doesn't have, what earlier ones did. What
     it doesn't connect may have had its turn earlier on one side: registrations arrive in any order."""
 
     def around(program: Program) -> set[str]:
         return reached(failed, [program], 0) | reached(failed, [program], 1)
 
-    old = around(before) if before else failed
+    old = failed.union(*map(around, earlier))
     if action.verb.startswith(("destroy", "refresh")):
         return old
     present = {spec.name for spec in action.program.specs}

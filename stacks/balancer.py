@@ -4,6 +4,7 @@ A module of its own, imported only for tenants that have one: `pulumi_aws.lb` an
 and nothing else touches them, so that the import lock keeps threads from loading them at once.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -18,11 +19,12 @@ _TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06"
 
 @dataclass(frozen=True, slots=True)
 class BalancerArgs:
-    """`subnet_ids`: public ones in two zones. `group_id`: the balancer's security group."""
+    """`machine_ids`: by logical name, who gets requests. `subnet_ids`: public ones in two zones. `group_id`: the
+    balancer's security group."""
 
     scope: Scope
     zone_id: pulumi.Input[str]
-    machine_id: pulumi.Input[str]
+    machine_ids: Mapping[str, pulumi.Input[str]]
     vpc_id: pulumi.Input[str]
     subnet_ids: list[pulumi.Output[str]]
     group_id: pulumi.Input[str]
@@ -60,6 +62,7 @@ class BalancerFront(pulumi.ComponentResource):
         )
         self.balancer_suffix: pulumi.Output[str] = balancer.arn_suffix
         self.group_suffix: pulumi.Output[str] = group.arn_suffix
+        self.group_arn: pulumi.Output[str] = group.arn
         self.url = tenant_url(self._scope, balancer.dns_name)
         self.register_outputs({"url": self.url})
 
@@ -94,13 +97,14 @@ class BalancerFront(pulumi.ComponentResource):
             tags=self._scope.tags("targets"),
             opts=self._named,
         )
-        aws.lb.TargetGroupAttachment(
-            "targets-machine",
-            target_group_arn=group.arn,
-            target_id=self._args.machine_id,
-            port=PRODUCT_PORT,
-            opts=self._child,
-        )
+        for name, machine_id in self._args.machine_ids.items():
+            aws.lb.TargetGroupAttachment(
+                f"targets-{name}",
+                target_group_arn=group.arn,
+                target_id=machine_id,
+                port=PRODUCT_PORT,
+                opts=self._child,
+            )
         return group
 
     def _listen_tls(self, balancer: aws.lb.LoadBalancer, group: aws.lb.TargetGroup) -> None:

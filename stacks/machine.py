@@ -18,8 +18,8 @@ _PLAIN = frozenset(ascii_letters + digits + "@%+=:,./_-")
 
 @dataclass(frozen=True, slots=True)
 class MachineArgs:
-    """`environment`: lines of `/etc/provision/product.env`, no secrets. `needs`: what must be there before it boots.
-    `public_address`: it has one from boot to end, where neither a front nor a gateway gives it a way out."""
+    """`scope`: of the machine's own release. `environment`: lines of `/etc/provision/product.env`, no secrets. `needs`:
+    what must be there before it boots. `public_address`: it boots with one, where no gateway gives it a way out."""
 
     scope: Scope
     key_arn: pulumi.Input[str]
@@ -40,7 +40,7 @@ class Machine(pulumi.ComponentResource):
         super().__init__("provision:tenant:Machine", name, None, opts)
         scope = args.scope
         instance = aws.ec2.Instance(
-            "machine",
+            name,
             ami=scope.args.image_id,
             instance_type=scope.sizing.instance_type,
             subnet_id=args.subnet_id,
@@ -64,11 +64,21 @@ class Machine(pulumi.ComponentResource):
             user_data=pulumi.Output.all(**args.environment).apply(user_data),
             # cloud-init writes files at an instance's first boot only, so changed user data needs a new instance.
             user_data_replace_on_change=True,
-            tags=scope.tags("machine") | {"provision:release": scope.args.release},
-            opts=pulumi.ResourceOptions(parent=self, depends_on=args.needs),
+            tags=scope.tags(name) | {"provision:release": scope.args.release},
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=args.needs,
+                # EC2 takes it back when the tenant's own address comes, and gives none when that goes elsewhere.
+                ignore_changes=["associatePublicIpAddress"],
+            ),
         )
         self.machine_id = instance.id
         self.register_outputs({"machine_id": instance.id})
+
+
+def machine_name(suffix: str) -> str:
+    """The logical name of one of a tenant's machines."""
+    return f"machine-{suffix}" if suffix else "machine"
 
 
 def user_data(environment: Mapping[str, object]) -> str:

@@ -17,8 +17,10 @@ def export(
     *,
     url: pulumi.Input[str] = "",
     files_bucket: pulumi.Input[str] = "",
+    other_machine_id: pulumi.Input[str] = "",
+    target_group_arn: pulumi.Input[str] = "",
 ) -> None:
-    """Export them; `url` and `files_bucket` are empty where there is neither."""
+    """Export them; what has a default is empty where there is none."""
     outputs = {
         "url": url,
         "machine_id": machine.machine_id,
@@ -33,6 +35,8 @@ def export(
         "key_arn": secrets.key_arn,
         "files_bucket": files_bucket,
         "databases": database.all,
+        "other_machine_id": other_machine_id,
+        "target_group_arn": target_group_arn,
     }
     for name, value in outputs.items():
         pulumi.export(name, value)

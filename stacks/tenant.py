@@ -1,6 +1,7 @@
 """The Pulumi program of a tenant: everything that one customer's instance is made of. `quarantine.py` is a drill's."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ from stacks.database import Database, DatabaseArgs
 from stacks.environment import environment
 from stacks.files import Files, FilesArgs
 from stacks.front import AddressArgs, AddressFront
-from stacks.machine import Machine, MachineArgs
+from stacks.machine import Machine, MachineArgs, machine_name
 from stacks.network import Network, NetworkArgs
 from stacks.outputs import export
 from stacks.provider import provider
@@ -88,10 +89,19 @@ class _Tenant:
             opts,
         )
         role = self._role(secrets, files, database)
-        machine = self._machine(secrets, network, access, files, database, role)
-        front = self._front(network, access, machine)
+        machine, other = self._machines(secrets, network, access, files, database, role)
+        front = self._front(network, access, machine, other)
         self._watch(secrets, machine, database, front)
-        export(secrets, database, role, machine, url=front.url, files_bucket=files.bucket)
+        export(
+            secrets,
+            database,
+            role,
+            machine,
+            url=front.url,
+            files_bucket=files.bucket,
+            other_machine_id=other.machine_id if other else "",
+            target_group_arn="" if isinstance(front, AddressFront) else front.group_arn,
+        )
 
     def _role(self, secrets: Secrets, files: Files, database: Database) -> MachineRole:
         return MachineRole(
@@ -106,7 +116,7 @@ class _Tenant:
             self._opts,
         )
 
-    def _machine(
+    def _machines(
         self,
         secrets: Secrets,
         network: Network,
@@ -114,31 +124,47 @@ class _Tenant:
         files: Files,
         database: Database,
         role: MachineRole,
-    ) -> Machine:
+    ) -> tuple[Machine, Machine | None]:
+        """The machine that serves, and the one beside it. They differ in their release alone."""
         behind_balancer = access.balancer_group_id is not None
-        variables = environment(
-            self._scope,
-            database,
-            secrets.product_secret_arn,
-            files_bucket=files.bucket,
-            tls_name=self._scope.host if self._scope.on_aws and not behind_balancer else "",
-        )
         subnets = network.private_subnet_ids if behind_balancer else network.public_subnet_ids
-        return Machine(
-            "machine",
-            MachineArgs(
-                self._scope,
-                key_arn=secrets.key_arn,
-                subnet_id=subnets[0],
-                group_id=access.machine_group_id,
-                profile_name=role.profile_name,
-                environment=variables,
-                needs=[*network.ways_out, *access.rules, *role.grants],
-            ),
-            self._opts,
-        )
 
-    def _front(self, network: Network, access: Access, machine: Machine) -> "AddressFront | BalancerFront":
+        def machine(scope: Scope, suffix: str) -> Machine:
+            variables = environment(
+                scope,
+                database,
+                secrets.product_secret_arn,
+                files_bucket=files.bucket,
+                tls_name=scope.host if scope.on_aws and not behind_balancer else "",
+            )
+            return Machine(
+                machine_name(suffix),
+                MachineArgs(
+                    scope,
+                    key_arn=secrets.key_arn,
+                    subnet_id=subnets[0],
+                    group_id=access.machine_group_id,
+                    profile_name=role.profile_name,
+                    environment=variables,
+                    needs=[*network.ways_out, *access.rules, *role.grants],
+                    public_address=not behind_balancer,
+                ),
+                self._opts,
+            )
+
+        args, other = self._args, self._args.other
+        serving = machine(self._scope, args.machine)
+        if other is None:
+            return serving, None
+        release = replace(args, release=other.release, schema_version=other.schema_version, image_id=other.image_id)
+        return serving, machine(Scope(release), other.suffix)
+
+    def _front(
+        self, network: Network, access: Access, machine: Machine, other: Machine | None
+    ) -> "AddressFront | BalancerFront":
+        attached = {machine_name(self._args.machine): machine.machine_id}
+        if other is not None and self._args.other is not None and self._args.other.attached:
+            attached[machine_name(self._args.other.suffix)] = other.machine_id
         if access.balancer_group_id is None:
             return AddressFront(
                 "front",
@@ -152,7 +178,7 @@ class _Tenant:
             BalancerArgs(
                 self._scope,
                 zone_id=self._zone_id,
-                machine_id=machine.machine_id,
+                machine_ids=attached,
                 vpc_id=network.vpc_id,
                 subnet_ids=network.public_subnet_ids,
                 group_id=access.balancer_group_id,

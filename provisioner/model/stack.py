@@ -7,6 +7,8 @@ from typing import Any
 from provisioner.model.tenant import CloudKind, Sizing
 
 PROJECT = "tenant"
+SUFFIXES = ("", "b")
+"""Of a tenant's machines: one serves, and an upgrade makes the other."""
 DRILL = "drill"
 """Project of the stacks that drills make and destroy."""
 
@@ -28,10 +30,24 @@ class DatabaseArgs:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherMachine:
+    """A second machine beside the one that serves, for as long as an upgrade takes: of another release, with the same
+    role, network and database. `attached`: a balancer sends requests to it, too."""
+
+    suffix: str
+    release: str
+    schema_version: int
+    image_id: str
+    attached: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class StackArgs:
     """Input of the program. Pure values: the same args give the same resources. `image_id` is an AMI id; `role` is
     assumed for all that the program makes, with the tenant's id as session tag. `databases`: oldest first; the one
     that isn't `kept` serves. `keep_key`: the tenant's key outlives the stack, for recovery points that need it.
+    `machine`: suffix of the machine that serves, which is of `release`; each upgrade makes the other one of
+    `SUFFIXES`. `other`: the one beside it.
 
     A drill's stack is the same program's `quarantine`, for a machine and a restored database beside the tenant's own:
     `quarantine` is its name, `key_arn` the tenant's key, `expires` (ISO 8601) when a reaper may end it."""
@@ -54,6 +70,8 @@ class StackArgs:
     role: str | None = None
     databases: tuple[DatabaseArgs, ...] = (DatabaseArgs(),)
     keep_key: bool = False
+    machine: str = ""
+    other: OtherMachine | None = None
     quarantine: str | None = None
     key_arn: str | None = None
     expires: str | None = None
@@ -82,7 +100,9 @@ class StackArgs:
 class StackOutputs:
     """Outputs of the program, by the names it exports. ARNs and names only, never a secret. The fields of the database
     and of its master's secret are those of the one that serves; `databases` has by its suffix each one's `identifier`,
-    `address`, `port`, `resource_id` and `master_secret_arn`. `url` and `files_bucket` are empty in a quarantine."""
+    `address`, `port`, `resource_id` and `master_secret_arn`. `other_machine_id` is empty where there is none beside the
+    one that serves; `target_group_arn` where no balancer stands before it. `url` and `files_bucket` are empty in a
+    quarantine."""
 
     url: str
     machine_id: str
@@ -97,3 +117,5 @@ class StackOutputs:
     key_arn: str
     files_bucket: str
     databases: Mapping[str, Any] = field(default_factory=dict)
+    other_machine_id: str = ""
+    target_group_arn: str = ""

@@ -11,7 +11,8 @@ WORKERS ?= 4
 help:  ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
-install: .venv/.installed  ## A virtual environment in .venv with everything, as the lock file says
+install: .venv/.installed  ## A virtual environment in .venv with everything, as the lock file says; the example's releases
+	@$(BIN)/python examples/notes/build.py
 
 .venv/.installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

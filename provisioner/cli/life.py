@@ -1,4 +1,4 @@
-"""Commands on a tenant's life after its making: restore, suspend and resume, export, the goodbye."""
+"""Commands on a tenant's life after its making: upgrade, restore, suspend and resume, export, the goodbye."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +14,7 @@ TenantId = Annotated[str, typer.Argument(metavar="ID", help="Id of the tenant.")
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
     for name, function in (
+        ("upgrade", upgrade),
         ("restore", restore),
         ("suspend", suspend),
         ("resume", resume),
@@ -22,6 +23,24 @@ def register(app: typer.Typer) -> None:
         ("certificate", certificate),
     ):
         command(app, name)(function)
+
+
+def upgrade(
+    session: Session,
+    tenant_id: TenantId,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="RELEASE", help="Which release.", show_default="its channel's, or its pin"),
+    ] = None,
+) -> object:
+    """Move one tenant to another release: a new machine beside the old one, looked at, and only then switched to.
+
+    The old release serves until the new one has passed the gate. What fails is undone; what undoing would take is said
+    before it is asked.
+    """
+    from provisioner.cli.upgrading import upgraded
+
+    return upgraded(session, tenant_id, to)
 
 
 def restore(

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from provisioner.cloud import (
+    balancers,
     databases,
     keys,
     leftovers,
@@ -75,6 +76,9 @@ class AwsCloud:
 
     def stop_machine(self, machine_id: str) -> None:
         machines.stop_machine(self._clients, machine_id)
+
+    def target_health(self, group_arn: str, machine_id: str) -> str:
+        return balancers.target_health(self._clients, group_arn, machine_id)
 
     def start_database(self, identifier: str) -> None:
         databases.start_database(self._clients, identifier)

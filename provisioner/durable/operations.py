@@ -20,7 +20,7 @@ from provisioner.durable.attempt import Attempt, beside, describe
 from provisioner.durable.heartbeat import Heartbeat
 from provisioner.model.change import Event, EventKind
 from provisioner.model.clock import Clock
-from provisioner.model.errors import CancelledError, ProvisionError, UnsupportedError, UsageError
+from provisioner.model.errors import CancelledError, ProvisionError, UndoneError, UnsupportedError, UsageError
 from provisioner.model.json import JsonDict
 from provisioner.model.ledger import Holder, Lease, Operation, OperationStatus, StepStatus
 from provisioner.model.ports import Ledger, OperationDefinition, Progress
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 TTL = timedelta(seconds=60)
 BEAT = 10.0
 GRACE = 60.0
-_OVER = (OperationStatus.SUCCEEDED, OperationStatus.CANCELLED)
+_OVER = (OperationStatus.SUCCEEDED, OperationStatus.CANCELLED, OperationStatus.UNDONE)
 
 
 class DurableOperations:
@@ -198,6 +198,9 @@ class DurableOperations:
         with beside(error):
             if attempt.cancel.is_set():
                 self._end(attempt, OperationStatus.INTERRUPTED, describe(error))
+                return
+            if isinstance(error, UndoneError):
+                self._end(attempt, OperationStatus.UNDONE, describe(error), error.hint)
                 return
             if attempt.definition.failed is not None and attempt.lost is None:
                 with beside(error):

@@ -88,6 +88,10 @@ class SandboxError(ProvisionError):
     """The sandbox daemon couldn't be started, reached or used."""
 
 
+class UndoneError(ProvisionError):
+    """An operation came to nothing, and took back what it had done: it is over, and there is nothing to go on with."""
+
+
 class EngineError(ProvisionError):
     """A run of a Pulumi program failed. `failures` has a line for each resource that failed."""
 

@@ -10,7 +10,7 @@ from provisioner.model.lifecycle import Lifecycle
 
 class OperationStatus(StrEnum):
     """Where an operation is. A queued one was handed over and waits for its process or a worker; only queued, running,
-    failed and interrupted ones can be resumed."""
+    failed and interrupted ones can be resumed. An undone one failed, and took back what it had done."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -18,6 +18,7 @@ class OperationStatus(StrEnum):
     FAILED = "failed"
     INTERRUPTED = "interrupted"
     CANCELLED = "cancelled"
+    UNDONE = "undone"
 
 
 class StepStatus(StrEnum):

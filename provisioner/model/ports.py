@@ -241,6 +241,10 @@ class Cloud(Protocol):
     def stop_machine(self, machine_id: str) -> None:
         """Begin to stop it; one that is stopped, stops or is gone is success."""
 
+    def target_health(self, group_arn: str, machine_id: str) -> str:
+        """How a balancer's target group finds a machine: healthy, initial, unhealthy, draining, or unused where it has
+        nothing to do with it."""
+
     def start_database(self, identifier: str) -> None:
         """Begin to start it; one that runs or starts is success."""
 

@@ -11,6 +11,7 @@ class PointKind(StrEnum):
     MANUAL = "manual"
     SCHEDULED = "scheduled"
     BEFORE_RESTORE = "before-restore"
+    BEFORE_UPGRADE = "before-upgrade"
     REPLACED = "replaced"
     FINAL = "final"
 

@@ -47,7 +47,8 @@ class StackArgs:
     assumed for all that the program makes, with the tenant's id as session tag. `databases`: oldest first; the one
     that isn't `kept` serves. `keep_key`: the tenant's key outlives the stack, for recovery points that need it.
     `machine`: suffix of the machine that serves, which is of `release`; each upgrade makes the other one of
-    `SUFFIXES`. `other`: the one beside it.
+    `SUFFIXES`. `other`: the one beside it. `database_schema`: what the database has, where an upgrade that was undone
+    has left more than the release brings; the program doesn't look at it.
 
     A drill's stack is the same program's `quarantine`, for a machine and a restored database beside the tenant's own:
     `quarantine` is its name, `key_arn` the tenant's key, `expires` (ISO 8601) when a reaper may end it."""
@@ -72,6 +73,7 @@ class StackArgs:
     keep_key: bool = False
     machine: str = ""
     other: OtherMachine | None = None
+    database_schema: int | None = None
     quarantine: str | None = None
     key_arn: str | None = None
     expires: str | None = None
@@ -85,6 +87,11 @@ class StackArgs:
     def project(self) -> str:
         """The Pulumi project of the stack."""
         return PROJECT if self.quarantine is None else DRILL
+
+    @property
+    def schema(self) -> int:
+        """The version of the schema that the database has when all is well."""
+        return max(self.schema_version, self.database_schema or 0)
 
     @property
     def serving(self) -> DatabaseArgs:

@@ -2,7 +2,7 @@
 at what is there, so that running again after a kill at any point ends in the same place."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from provisioner.model import firewall
@@ -133,17 +133,24 @@ class Converge:
 
     def healthy(self, ctx: StepContext, url: str) -> JsonDict:
         """The same for the product at a URL."""
-        args, clock = thaw_args(ctx.payload), self._house.clock
+        return {"health": asdict(self.well(ctx, url, thaw_args(ctx.payload)))}
+
+    def well(self, ctx: StepContext, url: str, args: StackArgs, *, any_schema: bool = False) -> Health:
+        """Wait for the right answer. `any_schema`: that of the database is the product's own matter."""
+        clock = self._house.clock
         deadline = clock.monotonic() + HEALTH_DEADLINE
-        pause, seen = 0.05, Health("unreachable")
+        pause, seen, wrong = 0.05, Health("unreachable"), "it was not asked"
         while clock.monotonic() < deadline and not ctx.cancel.is_set():
             seen = self._house.prober.probe(url)
-            if mismatch(seen, args) is None:
-                return {"health": asdict(seen)}
+            known = replace(args, database_schema=seen.schema_version) if any_schema else args
+            found = mismatch(seen, known)
+            if found is None:
+                return seen
+            wrong = found
             clock.sleep(pause)
             pause = min(pause * 1.3, 2.0)
         raise TimedOutError(
-            f"{url}/healthz did not become right within {HEALTH_DEADLINE:.0f} s: {mismatch(seen, args)}",
+            f"{url}/healthz did not become right within {HEALTH_DEADLINE:.0f} s: {wrong}",
             hint=f"provision show {ctx.tenant}; then provision operations resume {ctx.operation_id}",
         )
 
@@ -153,7 +160,7 @@ class Converge:
         ledger, outputs, stack = self._house.ledger, outputs_of(ctx), ctx.results["stack"]
         facts: dict[str, JsonDict] = {
             "url": {"url": outputs.url},
-            "machine": {"id": outputs.machine_id},
+            "machine": {"id": outputs.machine_id, "suffix": args.machine},
             "database": {
                 "id": outputs.database_identifier,
                 "address": outputs.database_address,
@@ -161,6 +168,7 @@ class Converge:
             },
             "stack": {"name": ctx.tenant, "resources": stack["resources"]},
             "health": ctx.results["health"]["health"],  # type: ignore[dict-item]
+            "schema": {"version": ctx.results["health"]["health"]["schema_version"]},  # type: ignore[index,call-overload]
             "drift": {"changes": 0},
         }
         for name, value in facts.items():
@@ -204,7 +212,7 @@ def mismatch(health: Health, args: Any) -> str | None:
     """Why this answer isn't the one that the tenant should give; None when it is."""
     if health.status != "healthy":
         return f"{health.status}" + (f" ({health.detail})" if health.detail else "")
-    wanted = {"tenant": args.tenant, "release": args.release, "schema_version": args.schema_version}
+    wanted = {"tenant": args.tenant, "release": args.release, "schema_version": args.schema}
     for field, value in wanted.items():
         if getattr(health, field) != value:
             return f"{field} is {getattr(health, field)}, not {value}"

@@ -11,9 +11,10 @@ from provisioner.ops.prune import Prune
 from provisioner.ops.rest import Rest
 from provisioner.ops.restore import Restore
 from provisioner.ops.retire import Retire
+from provisioner.ops.upgrade.steps import Upgrade
 
 
 def definitions(house: House) -> dict[str, OperationDefinition]:
     """What this version of provision can begin, and go on with."""
-    kinds = (Converge, Backup, Prune, Drill, Restore, Rest, Export, Offboard, Retire)
+    kinds = (Converge, Backup, Prune, Drill, Restore, Upgrade, Rest, Export, Offboard, Retire)
     return {name: definition for kind in kinds for name, definition in kind(house).definitions().items()}

@@ -13,7 +13,7 @@ from provisioner.model.json import JsonDict
 from provisioner.model.ledger import OperationStatus
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import Progress
-from provisioner.model.stack import DatabaseArgs, StackArgs
+from provisioner.model.stack import DatabaseArgs, OtherMachine, StackArgs
 from provisioner.model.tenant import CloudKind, Sizing, Target, Tenant, desired_digest
 from provisioner.ops.house import House, RegistryView
 
@@ -45,19 +45,37 @@ def stack_args(house: House, registry: RegistryView, tenant: Tenant, release: st
         domain=tenant.target.domain,
         role=tenant.target.role,
         databases=known_databases(house, tenant.id),
+        machine=known_machine(house, tenant.id),
+        database_schema=known_schema(house, tenant.id),
     )
 
 
 def known_databases(house: House, tenant_id: str) -> tuple[DatabaseArgs, ...]:
     """The databases that a tenant has: one, until a restore made another."""
-    record = next((r for r in house.records() if r.id == tenant_id), None)
-    living = record is not None and record.lifecycle is not Lifecycle.RETIRED
-    fact = record.facts.get("databases") if record and living else None
-    known: Any = fact.value["databases"] if fact else [{}]
+    known: Any = _living_fact(house, tenant_id, "databases").get("databases", [{}])
     return tuple(DatabaseArgs(**d) for d in known)
 
 
-_APPLIES = ("new-tenant", "apply", "restore")
+def known_machine(house: House, tenant_id: str) -> str:
+    """The suffix of the machine that serves: none, until an upgrade made another."""
+    return str(_living_fact(house, tenant_id, "machine").get("suffix", ""))
+
+
+def known_schema(house: House, tenant_id: str) -> int | None:
+    """What the database has, where an upgrade looked."""
+    found: Any = _living_fact(house, tenant_id, "schema").get("version")
+    return found if found is None else int(found)
+
+
+def _living_fact(house: House, tenant_id: str, name: str) -> Mapping[str, Any]:
+    """A fact of a tenant that wasn't retired since; empty where there is none."""
+    record = next((r for r in house.records() if r.id == tenant_id), None)
+    living = record is not None and record.lifecycle is not Lifecycle.RETIRED
+    fact = record.facts.get(name) if record and living else None
+    return fact.value if fact else {}
+
+
+_APPLIES = ("new-tenant", "apply", "restore", "upgrade")
 
 
 def last_applied(house: House, tenant_id: str) -> StackArgs | None:
@@ -68,7 +86,12 @@ def last_applied(house: House, tenant_id: str) -> StackArgs | None:
     )
     if not found or found[0].kind not in _APPLIES:
         return None
-    return replace(thaw_args(found[0].payload), databases=known_databases(house, tenant_id))
+    return replace(
+        thaw_args(found[0].payload),
+        databases=known_databases(house, tenant_id),
+        machine=known_machine(house, tenant_id),
+        database_schema=known_schema(house, tenant_id),
+    )
 
 
 def present_args(house: House, registry: RegistryView, tenant: Tenant, release: str) -> StackArgs:
@@ -196,6 +219,7 @@ def thaw_args(payload: Mapping[str, Any]) -> StackArgs:
     raw["zones"] = tuple(raw["zones"])
     raw["cloud"] = CloudKind(raw["cloud"])
     raw["databases"] = tuple(DatabaseArgs(**d) for d in raw["databases"])
+    raw["other"] = OtherMachine(**raw["other"]) if raw["other"] else None
     return StackArgs(**raw)
 
 

@@ -16,7 +16,7 @@ from provisioner.model.recovery import PointStatus, RecoveryPoint, Verdict
 from provisioner.model.tenant import Tenant
 from provisioner.ops.backup import active
 from provisioner.ops.checks import verdict_of
-from provisioner.ops.desired import confirm_caller, freeze, present_args
+from provisioner.ops.desired import confirm_caller, freeze, present_args, thaw_args
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.many import each
 from provisioner.ops.operations import new_id, resume, unfinished
@@ -80,7 +80,7 @@ def propose(house: House, registry: RegistryView, tenant: Tenant, point: str | N
     """The frozen input of a drill."""
     active(house, tenant.id, "drilled", Lifecycle.SUSPENDED)
     chosen = choose(house, tenant.id, point)
-    args = replace(present_args(house, registry, tenant, chosen.release), schema_version=chosen.schema_version)
+    args = replace(present_args(house, registry, tenant, chosen.release), database_schema=chosen.schema_version)
     now = house.clock.now()
     inside = quarantine_args(args, chosen.id, chosen.key, operation_id, now)
     if inside.name in registry.tenant_ids():
@@ -154,7 +154,7 @@ def conclude(house: House, ctx: StepContext) -> JsonDict:
         "point": proof["point"],
         "requested_at": proof["requested_at"],
         "release": proof["args"]["release"],
-        "schema_version": proof["args"]["schema_version"],
+        "schema_version": thaw_args(proof).schema,
         "checks": [c.json() for c in checks],
         "rows": ctx.results["verify"].get("rows"),
         "targets": ctx.payload.get("targets"),

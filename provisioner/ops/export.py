@@ -105,7 +105,7 @@ class Export:
             "format": 1,
             "tenant": ctx.tenant,
             "release": args.release,
-            "schema_version": args.schema_version,
+            "schema_version": args.schema,
             "exported_at": self._house.clock.now().isoformat(timespec="seconds"),
             "database": {"file": "database.dump", "size": dump.size, "sha256": dump.sha256},
             "files": [{"path": f"files/{f.path}", "size": f.size, "sha256": f.sha256} for f in files],
@@ -116,7 +116,7 @@ class Export:
         return {
             "folder": str(folder),
             "release": args.release,
-            "schema_version": args.schema_version,
+            "schema_version": args.schema,
             "files": len(files),
             "size": dump.size + sum(f.size for f in files),
             "manifest": file_digest(folder / "manifest.json"),

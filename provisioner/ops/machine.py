@@ -46,6 +46,12 @@ def master_allowed(cloud: Cloud, role: str, secret_arn: str) -> Iterator[None]:
         cloud.forbid_secret(role)
 
 
+def machine_state(cloud: Cloud, tenant: str, machine_id: str, wanted: str) -> str | None:
+    """None where the machine is in the wanted state, else its state."""
+    state = next((m.state for m in cloud.machines(tenant) if m.id == machine_id), "gone")
+    return None if state == wanted else state
+
+
 def resume_hint(ctx: StepContext) -> str:
     """What to run next after a failed step."""
     return f"provision operations show {ctx.operation_id}; then provision operations resume {ctx.operation_id}"

@@ -17,7 +17,7 @@ UNFINISHED = (
     OperationStatus.FAILED,
     OperationStatus.INTERRUPTED,
 )
-CHANGING = ("new-tenant", "apply", "restore", "end-database", "suspend", "resume", "offboard", "retire")
+CHANGING = ("new-tenant", "apply", "upgrade", "restore", "end-database", "suspend", "resume", "offboard", "retire")
 """Kinds that change what a tenant is. The others come and go beside them, and say nothing about its state."""
 
 

@@ -53,7 +53,7 @@ def snapshot_tags(args: StackArgs, point_id: str, kind: str) -> dict[str, str]:
         "provision:recovery-point": point_id,
         "provision:kind": kind,
         "provision:release": args.release,
-        "provision:schema-version": str(args.schema_version),
+        "provision:schema-version": str(args.schema),
     }
 
 
@@ -109,7 +109,7 @@ class Points:
     def sign(self, ctx: StepContext, args: StackArgs, cloud: Cloud) -> JsonDict:
         """The sentinel row of `args`' tenant, release and schema, in the database that serves."""
         outputs = self.outputs(ctx)
-        login, version = Login.product(outputs), args.schema_version
+        login, version = Login.product(outputs), args.schema
         script = login_script("sentinel", login, release=args.release, schema_version=version)
         try:
             written = answer(ctx, cloud, outputs.machine_id, script, "sentinel", SENTINEL_DEADLINE)
@@ -202,7 +202,7 @@ class Points:
             status=PointStatus.CREATING,
             database=args.identifier(args.serving),
             release=args.release,
-            schema_version=args.schema_version,
+            schema_version=args.schema,
             config_digest=record.applied_digest if record else None,
             key="",
             taken_at=datetime.fromisoformat(str(written)).astimezone(UTC) if written else self._house.clock.now(),

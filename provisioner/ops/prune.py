@@ -280,7 +280,7 @@ class Prune:
             status=PointStatus.AVAILABLE,
             database=found.database,
             release=last.release if last else args.release,
-            schema_version=last.schema_version if last else args.schema_version,
+            schema_version=last.schema_version if last else args.schema,
             config_digest=None,
             key=found.key or "",
             taken_at=found.taken_at or self._house.clock.now(),

@@ -140,9 +140,7 @@ class Quarantine:
     def expected(self, ctx: StepContext) -> Expected:
         """What must be found in the database."""
         args, proof = self.args(ctx), _proof(ctx)
-        return Expected(
-            ctx.tenant, args.schema_version, args.sizing.database_version, proof["rows"], proof["rows_schema"]
-        )
+        return Expected(ctx.tenant, args.schema, args.sizing.database_version, proof["rows"], proof["rows_schema"])
 
     def args(self, ctx: StepContext) -> StackArgs:
         """The quarantine's arguments. Where the same operation made the point, its key is known only now."""

@@ -13,6 +13,7 @@ from provisioner.ops.closing import closed, reopen
 from provisioner.ops.converge import Converge
 from provisioner.ops.desired import confirm_caller, freeze, stack_args
 from provisioner.ops.house import House, RegistryView
+from provisioner.ops.machine import machine_state
 from provisioner.ops.operations import new_id, unfinished
 from provisioner.ops.points import Points, until, wake_database
 
@@ -100,7 +101,7 @@ class Rest:
         until(
             self._house,
             ctx,
-            lambda: _machine(cloud, ctx.tenant, machine, "stopped"),
+            lambda: machine_state(cloud, ctx.tenant, machine, "stopped"),
             f"machine {machine}",
             STOP_DEADLINE,
         )
@@ -139,7 +140,7 @@ class Rest:
             wake_database(self._house, ctx, cloud, str(database["identifier"]))
 
         def running() -> str | None:
-            state = _machine(cloud, ctx.tenant, outputs.machine_id, "running")
+            state = machine_state(cloud, ctx.tenant, outputs.machine_id, "running")
             if state == "stopped":
                 cloud.start_machine(outputs.machine_id)
             return state
@@ -168,9 +169,3 @@ class Rest:
 
 def _step(name: str, run: Any) -> OperationStepDefinition:
     return OperationStepDefinition(name, run)
-
-
-def _machine(cloud: Cloud, tenant: str, machine_id: str, wanted: str) -> str | None:
-    """None where the machine is in the wanted state, else its state."""
-    state = next((m.state for m in cloud.machines(tenant) if m.id == machine_id), "gone")
-    return None if state == wanted else state

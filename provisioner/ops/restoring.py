@@ -114,7 +114,8 @@ def _payload(
     after = replace(
         switched(before, made),
         release=source.release,
-        schema_version=source.schema_version,
+        schema_version=version.schema_version,
+        database_schema=source.schema_version,
         image_id=house.image(tenant.target, version, tenant.region),
     )
     days = policy.keep_replaced_days

@@ -71,6 +71,12 @@ def probe_script(seconds: int) -> str:
     return _environment().get_template("probe.sh.j2").render(seconds=seconds)
 
 
+def gate_script(warm_up: int, samples: int, seconds: int) -> str:
+    """The script that asks the product on its own machine `samples` times over `seconds`, when it has been well once or
+    `warm_up` seconds are over."""
+    return _environment().get_template("gate.sh.j2").render(warm_up=warm_up, samples=samples, seconds=seconds)
+
+
 def export_readme(manifest: Mapping[str, Any]) -> str:
     """What an export says about itself to the customer."""
     return _environment().get_template("export-readme.md.j2").render(manifest)

@@ -10,10 +10,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from provisioner.model.suggest import did_you_mean, suggest
+from provisioner.model.versions import version_key
 from provisioner.registry import fields as f
 from provisioner.registry.nodes import Document, Steps
 from provisioner.registry.problems import Problem, registry_error
 from provisioner.registry.resolve import holds, region_of
+from provisioner.registry.rollouts import rollout_problems, rollout_warnings
 from provisioner.registry.schema import (
     BackupEntry,
     OverrideEntry,
@@ -27,6 +29,8 @@ from provisioner.registry.validate import validate, words
 
 _GROWS_ONLY = {"root_disk_gib", "database_storage_gib", "database_version", "multi_region_key"}
 """Settings that can't go back: an override of them must not end by itself."""
+_OPTIONAL = {"organizations", "strategies"}
+"""Sections that a registry may do without."""
 
 
 def examine(document: Document, today: date) -> tuple[dict[str, Any], tuple[Problem, ...]]:
@@ -37,12 +41,7 @@ def examine(document: Document, today: date) -> tuple[dict[str, Any], tuple[Prob
     problems += checks.problems()
     if problems:
         raise registry_error(document.file, problems)
-    return file.model_dump(mode="json"), tuple(checks.warnings())
-
-
-def version_key(version: str) -> tuple[int, ...]:
-    """Releases in order."""
-    return tuple(map(int, version.split(".")))
+    return file.model_dump(mode="json", by_alias=True), tuple(checks.warnings())
 
 
 class _Checks:
@@ -67,6 +66,7 @@ class _Checks:
             yield from self._tenant(("tenants", tenant_id), tenant)
         yield from self._images()
         yield from self._quotas()
+        yield from rollout_problems(self._document, self._file)
 
     def warnings(self) -> Iterator[Problem]:
         for tenant_id, tenant in self._file.tenants.items():
@@ -76,6 +76,7 @@ class _Checks:
             if tenant.pin and tenant.pin.expires and tenant.pin.expires < self._today:
                 hint = "take release and pin out, or give the pin a later date"
                 yield self._at((*path, "pin", "expires"), "this pin has expired, and still holds", hint)
+            yield from rollout_warnings(self._document, tenant_id, tenant, self._today)
             for kind in ("overrides", "waivers"):
                 for number, item in enumerate(getattr(tenant, kind)):
                     if item.expires and item.expires < self._today:
@@ -105,6 +106,7 @@ class _Checks:
         yield from self._known("tiers", ("defaults", "tier"), defaults.tier)
         yield from self._known("channels", ("defaults", "channel"), defaults.channel)
         yield from self._zone(("defaults", "time_zone"), defaults.time_zone)
+        yield from self._known("strategies", ("defaults", "strategy"), defaults.strategy)
         everywhere = {r for t in self._file.targets.values() for r in t.regions}
         if defaults.region and everywhere and defaults.region not in everywhere:
             fact = f"no target has region '{defaults.region}'"
@@ -282,9 +284,10 @@ class _Checks:
     def _known(self, section: str, path: Steps, name: str | None) -> Iterator[Problem]:
         """`name` must be one of a section's. Empty stands for defaults that couldn't be read; a required section that
         isn't there is a problem of its own."""
-        names = self._document.root.data.get(section) or ({} if section == "organizations" else None)
+        names = self._document.root.data.get(section) or ({} if section in _OPTIONAL else None)
         if name and isinstance(names, dict) and name not in names:
-            yield self._at(path, f"unknown {section[:-1]} '{name}'", suggest(name, names, section))
+            kind = "strategy" if section == "strategies" else section[:-1]
+            yield self._at(path, f"unknown {kind} '{name}'", suggest(name, names, section))
 
     def _zone(self, path: Steps, zone: str | None) -> Iterator[Problem]:
         if zone and not _is_zone(zone):

@@ -126,6 +126,10 @@ class FakeCloud:
         self.calls.append(f"stop {machine_id}")
         self.machine_state = "stopped"
 
+    def target_health(self, group_arn: str, machine_id: str) -> str:
+        self.calls.append(f"target {machine_id}")
+        return "healthy"
+
     def start_database(self, identifier: str) -> None:
         self.calls.append(f"start {identifier}")
         self.database_status[identifier] = "available"

@@ -38,6 +38,8 @@ OUTPUTS: dict[str, Json] = {
     "product_secret_arn": "arn:product",
     "key_arn": "arn:key",
     "files_bucket": "1-acme-files",
+    "other_machine_id": "",
+    "target_group_arn": "",
     "databases": {
         "": {
             "identifier": "acme",

@@ -1,0 +1,16 @@
+"""The schema, as steps that are never edited: step N makes version N."""
+
+MIGRATIONS = (
+    """
+    CREATE TABLE notes (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        body text NOT NULL,
+        created_at timestamptz NOT NULL DEFAULT now()
+    )
+    """,
+    # A constant default rewrites no row, and 1.0.0, which doesn't know the column, goes on writing.
+    "ALTER TABLE notes ADD COLUMN pinned boolean NOT NULL DEFAULT false",
+    # No release before this one knows the new name: nobody serves meanwhile, and there is no way back without a restore.
+    "ALTER TABLE notes RENAME COLUMN body TO content",
+    "CREATE INDEX notes_by_time ON notes (created_at)",
+)

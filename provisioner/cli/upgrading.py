@@ -1,0 +1,81 @@
+"""`provision upgrade`, from the words to the result."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import typer
+
+from provisioner.cli.ask import confirm
+from provisioner.cli.framework import Session
+from provisioner.cli.progress import progress
+from provisioner.cli.running import tell_callers
+from provisioner.model.errors import ProvisionError
+from provisioner.ops.operations import new_id
+from provisioner.ops.upgrade.gate import Gate
+from provisioner.ops.upgrade.propose import propose
+from provisioner.ops.upgrade.run import Upgraded, carry_out, waiting
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """How an upgrade ended. `outage_seconds`: how long nobody served, where the migration asks for that."""
+
+    tenant: str
+    state: str
+    url: str
+    release: str
+    before: str
+    outage_seconds: float | None
+    operation: str
+
+
+def upgraded(session: Session, tenant_id: str, to: str | None) -> Moved:
+    """Move one tenant. Raises what it ended with where that isn't the new release."""
+    house = session.app
+    registry = house.registry().load()
+    tenant = registry.tenant(tenant_id)
+    tell_callers(session, [tenant])
+    begun = waiting(house, tenant_id, to)
+    if begun is not None:
+        operation_id, payload = begun.id, begun.payload
+    else:
+        operation_id = new_id(house.clock)
+        payload = propose(house, registry, tenant, to or tenant.desired_release, operation_id, Gate())
+    frozen: Any = payload
+    typer.echo(_verdict(frozen), err=True)
+    verb = "Go on with moving" if begun is not None else "Move"
+    confirm(f"{verb} {tenant_id} from {frozen['before']['release']} to {frozen['args']['release']}?", yes=session.yes)
+    with progress() as sink:
+        done = carry_out(house, tenant_id, operation_id, payload, sink)
+    return _result(tenant_id, done)
+
+
+def _result(tenant_id: str, done: Upgraded) -> Moved:
+    if done.result is None:
+        raise done.error or ProvisionError(f"the upgrade of {tenant_id} ended without a result")
+    result: Any = done.result
+    return Moved(
+        tenant_id,
+        "active",
+        str(result["url"]),
+        str(result["release"]),
+        str(result["from"]),
+        result["outage_seconds"],
+        done.operation,
+    )
+
+
+def _verdict(payload: Any) -> str:
+    """What happens to who uses it, and what going back takes."""
+    serves = {
+        "none": "The old release serves until the switch.",
+        "online": "The old release serves until the switch, on the new schema.",
+        "offline": "Nobody is served while the database is migrated.",
+    }
+    undo = {
+        "code-only": "A failure is undone by itself.",
+        "needs-restore": "A failure before the switch is undone by itself; after it, going back needs a restore and "
+        "loses what was written since.",
+        "one-way": "A failure before the switch is undone by itself; after it, it only goes forward.",
+    }
+    return f"{serves[payload['migration']]} {undo[payload['undo']]}"

@@ -1,0 +1,50 @@
+"""How an upgrade ended, read from the ledger: for the command that ran it, and for a rollout that finds it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from provisioner.model.ledger import Operation, OperationStatus
+
+
+class Ending(StrEnum):
+    """`upgraded`: it is on the new release. `undone`: it failed, and the tenant is as before. `sick`: it was not well
+    before, and was left alone. `restore`: its database has to be restored before it is as before. `stuck`: it is on the
+    new release and isn't well, and going back would lose something. `open`: it was cut off, and can be gone on with."""
+
+    UPGRADED = "upgraded"
+    UNDONE = "undone"
+    SICK = "sick"
+    RESTORE = "restore"
+    STUCK = "stuck"
+    OPEN = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`cause`: what failed, in words; `step`: in which step. `point`: from which the database has to be restored."""
+
+    ending: Ending
+    cause: str | None = None
+    step: str | None = None
+    point: str | None = None
+
+
+def outcome_of(operation: Operation) -> Outcome:
+    """Of an operation with its steps."""
+    results: dict[str, Any] = {s.name: s.result for s in operation.steps}
+    failed = next(((name, r) for name, r in results.items() if r.get("failure")), None)
+    if operation.status is OperationStatus.SUCCEEDED:
+        return Outcome(Ending.UPGRADED)
+    undo = results.get("undo") or {}
+    if failed is None or "undone" not in undo:
+        return Outcome(Ending.OPEN, operation.error)
+    step, found = failed
+    cause = str(found["failure"])
+    if found.get("sick"):
+        return Outcome(Ending.SICK, cause, step)
+    if undo["undone"]:
+        return Outcome(Ending.UNDONE, cause, step)
+    if undo.get("restore"):
+        return Outcome(Ending.RESTORE, cause, step, str(undo["restore"]))
+    return Outcome(Ending.STUCK, cause, step)

@@ -1,0 +1,74 @@
+"""Before an upgrade: whether it may be, and what it is frozen with. Nothing is changed here."""
+
+from dataclasses import asdict
+from typing import Any
+
+from provisioner.model.errors import RefusedError, UsageError
+from provisioner.model.json import JsonDict
+from provisioner.model.recovery import PointKind
+from provisioner.model.tenant import Release, Tenant
+from provisioner.model.versions import version_key
+from provisioner.ops.backup import active
+from provisioner.ops.desired import freeze, present_args, present_digest
+from provisioner.ops.house import House, RegistryView
+from provisioner.ops.points import wanted
+from provisioner.ops.upgrade.gate import Gate
+from provisioner.ops.upgrade.stages import goal_of
+from provisioner.ops.waivers import freeze_waivers
+
+
+def propose(
+    house: House, registry: RegistryView, tenant: Tenant, version: str, operation_id: str, gate: Gate, **more: Any
+) -> JsonDict:
+    """The frozen input of an `upgrade`. `more` goes into the payload as it is.
+
+    Raises UsageError for a tenant that isn't active or has the release already, RefusedError for a release that it may
+    not be brought to.
+    """
+    current = active(house, tenant.id, "upgraded")
+    release, present = registry.release(version), registry.release(current)
+    check(tenant, present, release)
+    before = present_args(house, registry, tenant, current)
+    image = house.image(tenant.target, release, tenant.region)
+    goal = goal_of(before, release.version, release.schema_version, image)
+    policy, now = tenant.backup, house.clock.now()
+    forward = version_key(version) > version_key(current)
+    return freeze(
+        house,
+        registry,
+        tenant,
+        goal,
+        digest=present_digest(house, tenant, current, version),
+        before=asdict(before),
+        gate=gate.json(),
+        migration=release.migration if forward else "none",
+        undo=release.undo if forward else "code-only",
+        point=wanted(tenant.id, policy, operation_id, PointKind.BEFORE_UPGRADE, now, days=policy.keep_replaced_days),
+        waivers=freeze_waivers(tenant),
+        operation=operation_id,
+        **more,
+    )
+
+
+def check(tenant: Tenant, present: Release, release: Release) -> None:
+    """Raise UsageError or RefusedError where the tenant may not be moved from one release to the other."""
+    if release.version == present.version:
+        raise UsageError(f"tenant {tenant.id} is on {release.version} already", hint=f"provision show {tenant.id}")
+    if release.yanked is not None:
+        raise RefusedError(
+            f"release {release.version} is yanked: {release.yanked}; nothing was changed",
+            hint="choose another release",
+        )
+    if version_key(release.version) < version_key(present.version):
+        if present.undo != "code-only":
+            raise RefusedError(
+                f"{present.version} can't be taken back by its code alone (undo: {present.undo}); nothing was changed",
+                hint=f"provision restore {tenant.id} --to RECOVERY-POINT; provision backup list {tenant.id}",
+            )
+        return
+    if release.min_from is not None and version_key(present.version) < version_key(release.min_from):
+        raise RefusedError(
+            f"tenant {tenant.id} is on {present.version}, and {release.version} can only be reached from "
+            f"{release.min_from} or later; nothing was changed",
+            hint=f"provision upgrade {tenant.id} --to {release.min_from}",
+        )

@@ -1,0 +1,75 @@
+"""One tenant to another release, to the end: the upgrade and, where its database has to go back, the restore of it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from provisioner.model.errors import ProvisionError, UndoneError, UsageError
+from provisioner.model.json import JsonDict
+from provisioner.model.ledger import Operation, OperationStatus
+from provisioner.model.ports import Progress
+from provisioner.ops import restoring
+from provisioner.ops.desired import confirm_caller
+from provisioner.ops.house import House
+from provisioner.ops.operations import UNFINISHED, find, unfinished
+from provisioner.ops.upgrade.outcome import Ending, Outcome, outcome_of
+
+
+@dataclass(frozen=True, slots=True)
+class Upgraded:
+    """How it ended. `result`: of an upgrade that succeeded; `error`: what was raised by one that didn't."""
+
+    operation: str
+    outcome: Outcome
+    result: JsonDict | None = None
+    error: ProvisionError | None = None
+
+
+def waiting(house: House, tenant_id: str, version: str | None) -> Operation | None:
+    """An upgrade that was cut off. Raises UsageError where it was to another release than is asked for now."""
+    found = unfinished(house, tenant_id, "upgrade")
+    if found is None:
+        return None
+    args: Any = found.payload["args"]
+    if version not in (None, args["release"]):
+        raise UsageError(
+            f"an upgrade of {tenant_id} to {args['release']} was cut off, and {version} is something else",
+            hint=f"go on with it first: provision upgrade {tenant_id} --to {args['release']}",
+        )
+    return found
+
+
+def carry_out(house: House, tenant_id: str, operation_id: str, payload: JsonDict, progress: Progress) -> Upgraded:
+    """Upgrade, and restore the database where that is what undoing takes. Never raises what is the release's fault:
+    the outcome says it. Run again after a kill, it goes on."""
+    known = house.ledger.operation(operation_id)
+    if known is None or known.status in UNFINISHED or known.status is OperationStatus.SUCCEEDED:
+        confirm_caller(house, payload, progress)
+        try:
+            result = house.operations.run("upgrade", operation_id, tenant_id, payload, progress)
+        except ProvisionError as error:
+            outcome = outcome_of(find(house, operation_id))
+            if outcome.ending is Ending.OPEN:
+                raise
+            if outcome.ending is not Ending.RESTORE:
+                return Upgraded(operation_id, outcome, error=error)
+        else:
+            return Upgraded(operation_id, Outcome(Ending.UPGRADED), result)
+    outcome = outcome_of(find(house, operation_id))
+    told = UndoneError(f"{tenant_id}: {outcome.cause}", hint=f"provision operations show {operation_id}")
+    if outcome.ending is Ending.RESTORE and outcome.point is not None:
+        _restore(house, tenant_id, outcome.point, progress)
+        outcome = Outcome(Ending.UNDONE, outcome.cause, outcome.step, outcome.point)
+    return Upgraded(operation_id, outcome, error=told)
+
+
+def _restore(house: House, tenant_id: str, point: str, progress: Progress) -> None:
+    """From the point that was taken when nobody served. One that was cut off goes on; one that is done is done."""
+    done = house.ledger.operations(tenant=tenant_id, kinds=("restore",), statuses=(OperationStatus.SUCCEEDED,), limit=5)
+    if any(_of(operation, point) for operation in done):
+        return
+    restoring.carry_out(house, restoring.propose(house, tenant_id, point), progress)
+
+
+def _of(operation: Operation, point: str) -> bool:
+    source: Any = operation.payload.get("source") or {}
+    return bool(source.get("point") == point)

@@ -106,13 +106,14 @@ class Points:
         args, cloud = self.place(ctx)
         return self.sign(ctx, args, cloud)
 
-    def sign(self, ctx: StepContext, args: StackArgs, cloud: Cloud) -> JsonDict:
-        """The sentinel row of `args`' tenant, release and schema, in the database that serves."""
+    def sign(self, ctx: StepContext, args: StackArgs, cloud: Cloud, *, machine: str | None = None) -> JsonDict:
+        """The sentinel row of `args`' tenant, release and schema, in the database that serves. `machine`: which one
+        writes it, if not the one that serves."""
         outputs = self.outputs(ctx)
         login, version = Login.product(outputs), args.schema
         script = login_script("sentinel", login, release=args.release, schema_version=version)
         try:
-            written = answer(ctx, cloud, outputs.machine_id, script, "sentinel", SENTINEL_DEADLINE)
+            written = answer(ctx, cloud, machine or outputs.machine_id, script, "sentinel", SENTINEL_DEADLINE)
         except (ProvisionError, TimedOutError) as error:
             ctx.progress(Event(EventKind.MESSAGE, ctx.tenant, "mark", message=f"no sentinel row: {error.message}"))
             return {"written_at": None, "problem": error.message}

@@ -50,7 +50,7 @@ class Upgrade:
             ("baseline", self.baseline),
             ("beside", self.careful(self.beside)),
             ("close", self.careful(self.close)),
-            ("mark", self.careful(points.mark)),
+            ("mark", self.careful(self.mark)),
             ("snapshot", self.careful(points.snapshot)),
             ("copy", self.careful(points.copy)),
             ("migrate", self.careful(self.migrate)),
@@ -123,6 +123,11 @@ class Upgrade:
             STOP_DEADLINE,
         )
         return {"closed": machine, "at": at.isoformat()}
+
+    def mark(self, ctx: StepContext) -> JsonDict:
+        """The recovery point's sentinel row, by the new machine: the old one may be closed."""
+        args, cloud = self._points.place(ctx)
+        return self._points.sign(ctx, args, cloud, machine=_outputs(ctx, "beside").other_machine_id)
 
     def migrate(self, ctx: StepContext) -> JsonDict:
         """The new release's own migration, on its machine."""

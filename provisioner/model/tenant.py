@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Literal
 
@@ -95,6 +95,36 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
+class Pin:
+    """Why a tenant stays on its release, who allowed it, and until when. Past its last day it still holds: time alone
+    never upgrades anybody. Nothing of it need be said."""
+
+    reason: str | None = None
+    name: str | None = None
+    expires: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A customer declines rollouts, whatever their release, up to and with the day `until` (UTC)."""
+
+    until: date
+    reason: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """From `start` and before `end` no rollout changes anybody of these rings; of any ring, where none is said."""
+
+    start: datetime
+    end: datetime
+    reason: str
+    name: str
+    rings: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Override:
     """One typed exception of one tenant: which setting, its value, who allowed it, why and until when."""
 
@@ -120,7 +150,8 @@ class Waiver:
 @dataclass(frozen=True, slots=True)
 class Tenant:
     """One customer's desired instance. `sizing` already has the tier's values and the live overrides folded in;
-    `overrides` and `waivers` have the expired ones too. `name` is the customer's, for people."""
+    `overrides`, `waivers` and `hold` are there when they have expired, too. It follows `channel`, or has a `pin`.
+    `name` is the customer's, for people."""
 
     id: str
     tier: str
@@ -139,6 +170,9 @@ class Tenant:
     waivers: tuple[Waiver, ...] = ()
     name: str | None = None
     backup: BackupPolicy = field(default_factory=BackupPolicy)
+    channel: str | None = None
+    pin: Pin | None = None
+    hold: Hold | None = None
 
 
 def desired_digest(tenant: Tenant, assigned_release: str, program_version: str) -> str:

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from provisioner.model import recovery
+from provisioner.model.rollout import strategy
 from provisioner.registry.files import write_new
 from provisioner.registry.problems import Problem
 from provisioner.registry.registry import Reading
@@ -51,9 +52,9 @@ def _key(name: str, raw: bytes, today: date) -> str:
 
 @cache
 def _code() -> str:
-    """What this room's code is, and the policy whose defaults it fills in: another version of it may refuse what this
+    """What this room's code is, and where the defaults are that it fills in: another version of it may refuse what this
     one took."""
     digest = hashlib.sha256()
-    for path in [*sorted(Path(__file__).parent.glob("*.py")), Path(recovery.__file__)]:
+    for path in [*sorted(Path(__file__).parent.glob("*.py")), Path(recovery.__file__), Path(strategy.__file__)]:
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import fields
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
@@ -43,6 +43,9 @@ _KEY = (
     r"^(?:alias/[A-Za-z0-9/_-]{1,250}"
     r"|arn:aws:kms:[a-z]{2}(?:-[a-z]+)+-\d:\d{12}:(?:key/[A-Za-z0-9-]{1,128}|alias/[A-Za-z0-9/_-]{1,250}))$"
 )
+_MOMENT = r"^\d{4}-\d\d-\d\d(?:T\d\d:\d\dZ)?$"
+_WAVE = r"^(?:ring [0-3]|[1-9]\d?%|100%|rest)$"
+_BUDGET = r"^\d\d?%$"
 _STATE = r"^(?:s3|postgres|file)://\S+$"
 _IMAGE = r"^(?:sandbox|[a-z]{2}(?:-[a-z]+)+-\d)$"
 _SECRETS = r"^awskms://\S+$"
@@ -65,6 +68,8 @@ WORDS = {
     _IMAGE: "an AWS region like eu-west-1, or sandbox",
     _ROLE: "arn:aws:iam::ACCOUNT:role/NAME",
     _KEY: "alias/NAME or the ARN of a KMS key",
+    _MOMENT: "a day like 2027-01-31, or a time in UTC like 2027-01-31T18:00Z",
+    _WAVE: "ring 0 to ring 3, a share like 10%, or rest",
     _STATE: "s3://BUCKET, postgres://HOST/DATABASE or file://FOLDER",
     _SECRETS: "awskms://KEY",
     _LEDGER: "postgresql://USER@HOST/DATABASE or sqlite:///FILE",
@@ -80,6 +85,22 @@ def _date(value: Any) -> Any:
         except ValueError as error:
             raise PydanticCustomError("registry", "{source} is no date: {why}", {"why": str(error)}) from None
     raise PydanticCustomError("registry", "must be a date like 2027-01-31, not {source}")
+
+
+def _moment(value: str) -> str:
+    try:
+        datetime.fromisoformat(value)
+    except ValueError as error:
+        raise PydanticCustomError("registry", "{source} is no time: {why}", {"why": str(error)}) from None
+    return value
+
+
+def _errors(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 100_000:
+        return value
+    if isinstance(value, str) and re.fullmatch(_BUDGET, value):
+        return value
+    raise PydanticCustomError("registry", "must be a number of tenants, or a share of them like 5%, not {source}")
 
 
 def _free_id(value: Any) -> Any:
@@ -114,6 +135,13 @@ def unique(value: tuple[Any, ...]) -> tuple[Any, ...]:
     return value
 
 
+def filled(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Said of a list whose items are all valid; pydantic's own limit counts only those that are."""
+    if not value:
+        raise PydanticCustomError("registry", "must not be empty")
+    return value
+
+
 def _log_days(value: int) -> int:
     if value not in LOG_DAYS:
         nearest = min(LOG_DAYS, key=lambda d: abs(d - value))
@@ -142,6 +170,11 @@ def _nothing(value: Any) -> Any:
     return {} if value is None else value
 
 
+def _no_entries(value: Any) -> Any:
+    """The same of a list."""
+    return () if value is None else value
+
+
 def _text(pattern: str, *, longest: int = 255) -> StringConstraints:
     return StringConstraints(pattern=pattern, max_length=longest)
 
@@ -165,9 +198,19 @@ State = Annotated[str, _text(_STATE), BeforeValidator(_no_password)]
 Secrets = Annotated[str, _text(_SECRETS)]
 LedgerUrl = Annotated[str, _text(_LEDGER), BeforeValidator(_no_password)]
 Date = Annotated[date, BeforeValidator(_date, json_schema_input_type=date)]
+Moment = Annotated[str, _text(_MOMENT), AfterValidator(_moment)]
+Wave = Annotated[str, _text(_WAVE)]
+Errors = Annotated[
+    int | str,
+    BeforeValidator(_errors),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 100_000}, {"type": "string", "pattern": _BUDGET}]}
+    ),
+]
 Ring = Annotated[int, Field(ge=0, le=3)]
 LogDays = Annotated[int, AfterValidator(_log_days), WithJsonSchema({"type": "integer", "enum": list(LOG_DAYS)})]
 ImageKey = Annotated[str, _text(_IMAGE)]
 Setting = Annotated[str, BeforeValidator(_setting), WithJsonSchema({"type": "string", "enum": list(SETTINGS)})]
 SettingValue = Annotated[str | int | bool, BeforeValidator(_simple, json_schema_input_type=str | int | bool)]
 SECTION = BeforeValidator(_nothing)
+LIST = BeforeValidator(_no_entries)

@@ -14,7 +14,7 @@ from provisioner.registry.files import check, locked, read_bytes, replace_file
 from provisioner.registry.lines import block_end, line_end, line_start
 from provisioner.registry.nodes import Document, MappingNode, Node, ScalarNode, SequenceNode
 from provisioner.registry.schema import RegistryFile
-from provisioner.registry.shape import bare, entry_type, is_model
+from provisioner.registry.shape import bare, entry_type, is_model, keys
 
 
 def format_file(path: Path, *, check: bool) -> bool:
@@ -69,7 +69,7 @@ def _block_in_order(document: Document, holder: MappingNode, kind: Any, above: i
         body = _entry_in_order(document, key, value, _kind_of(kind, name), start, end)
         bodies[name] = body.rstrip("\n") + "\n"
         gaps.append(body[len(bodies[name]) :])
-    names = [n for n in kind.model_fields if n in bodies] if is_model(kind) else list(bodies)
+    names = [n for n in keys(kind) if n in bodies] if is_model(kind) else list(bodies)
     # Empty lines separate places, not entries: they stay where they are.
     return starts[0], above, "".join(bodies[n] + gap for n, gap in zip(names, gaps, strict=True))
 
@@ -85,7 +85,7 @@ def _entry_in_order(document: Document, key: ScalarNode, value: Node, kind: Any,
 def _kind_of(kind: Any, name: str) -> Any:
     if not is_model(kind):
         return entry_type(kind)
-    info = kind.model_fields.get(name)
+    info = keys(kind).get(name)
     return bare(info.annotation) if info else None
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, GetJsonSchemaHandler
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema
 
-from provisioner.registry.shape import bare, entry_type, is_model
+from provisioner.registry.shape import bare, entry_type, is_model, keys
 
 
 class Update(StrEnum):
@@ -69,7 +69,7 @@ class FieldPolicy:
 
 def walk(model: type[BaseModel], path: str = "") -> Iterator[tuple[str, FieldInfo]]:
     """Every field of a model and of the models in it, with its path."""
-    for name, info in model.model_fields.items():
+    for name, info in keys(model).items():
         here = f"{path}/{name}" if path else name
         yield here, info
         kind = bare(info.annotation)

@@ -10,6 +10,7 @@ from provisioner.registry.fields import RESERVED, TENANT_ID, WORDS
 from provisioner.registry.policy import policy_of, walk
 from provisioner.registry.schema import RegistryFile
 from provisioner.registry.shape import bounds, literals
+from provisioner.registry.write import flow
 
 EXAMPLE = """\
 # yaml-language-server: $schema=./tenants.schema.json
@@ -68,6 +69,11 @@ comments, order and quoting of all other lines survive every edit by the tool. T
 - A tenant without a field of its own takes it from `defaults`. Its region is its own, else the default one where
   its target has that, else its target's first.
 - A tenant follows a channel, or pins a release. Releases that are yanked can't be in a channel or pinned.
+- A hold says that its customer declines rollouts until a day; when that has passed it is ignored, with a warning.
+- A window opens at its time on the tenant's clock. It closes when its hours are over, or when the clock shows their
+  end, whatever comes first: no change of the clock makes it longer. An hour that a clock leaves out doesn't open it.
+- A freeze holds from the beginning of its first day to the end of its last one (UTC), or between two times.
+- A strategy has a place for everybody: its last wave is `rest`, or the waves are all four rings.
 - An override or a waiver whose last day has passed is ignored, with a warning. A pin whose last day has passed
   still holds, with a warning: time alone never upgrades anybody. An override of what can't go back (storage, disk,
   the database's version, the kind of key) can't have a last day.
@@ -115,7 +121,7 @@ def _values(info: FieldInfo) -> str:
     if "ge" in limits and "le" in limits:
         facts.append(str(limits["ge"]) if limits["ge"] == limits["le"] else f"{limits['ge']}..{limits['le']}")
     if info.default not in {None, PydanticUndefined, ()}:
-        facts.append(f"default `{info.default}`")
+        facts.append(f"default `{flow(info.default)}`")
     said = "; ".join(f for f in facts if f)
     return f"({said})" if said else ""
 

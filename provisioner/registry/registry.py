@@ -9,8 +9,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from provisioner.model.errors import UsageError
+from provisioner.model.rollout.strategy import Strategy
 from provisioner.model.suggest import suggest
-from provisioner.model.tenant import Organization, Release, Target, Tenant, Tier
+from provisioner.model.tenant import Freeze, Organization, Release, Target, Tenant, Tier
 from provisioner.registry import resolve
 from provisioner.registry.problems import Problem
 
@@ -32,7 +33,7 @@ class Reading:
 class Registry:
     """What every tenant should be, on one day; it never changes. Mappings are in file order.
 
-    `path`: absolute. `warnings`: expired pins, overrides, waivers and tenants. `defaults`: JSON, by field.
+    `path`: absolute. `warnings`: expired pins, holds, overrides, waivers and tenants. `defaults`: JSON, by field.
     """
 
     def __init__(self, path: Path, reading: Reading, today: date, target: str | None = None) -> None:
@@ -52,6 +53,8 @@ class Registry:
         self.organizations: Mapping[str, Organization] = _each(
             plain["organizations"], lambda i, e: Organization(i, e["name"])
         )
+        self.strategies: Mapping[str, Strategy] = _each(plain["strategies"], resolve.strategy)
+        self.freezes: tuple[Freeze, ...] = tuple(map(resolve.freeze, plain["freezes"]))
         self.default_target = _one("target", target or plain["defaults"]["target"], self.targets, path)
         self._reading = reading
         self._resolved: dict[str, Tenant] = {}
@@ -73,6 +76,15 @@ class Registry:
     def release(self, version: str) -> Release:
         """One release. Raises UsageError for an unknown version."""
         found: Release = _one("release", version, self.releases, self.path)
+        return found
+
+    def strategy(self, name: str | None = None) -> Strategy:
+        """One strategy; without a name the default one, and the built-in one where the file names none. Raises
+        UsageError for an unknown name."""
+        name = name or self.defaults["strategy"]
+        if name is None:
+            return Strategy()
+        found: Strategy = _one("strategy", name, self.strategies, self.path, "strategies")
         return found
 
     def position(self, path: str) -> tuple[int, int]:
@@ -124,7 +136,7 @@ def _each(section: dict[str, Any], make: Any) -> Mapping[str, Any]:
     return MappingProxyType({name: make(name, entry) for name, entry in section.items()})
 
 
-def _one(kind: str, name: str, known: Mapping[str, Any], path: Path) -> Any:
+def _one(kind: str, name: str, known: Mapping[str, Any], path: Path, kinds: str | None = None) -> Any:
     if name not in known:
-        raise UsageError(f"there is no {kind} '{name}' in {path}", hint=suggest(name, known, f"{kind}s"))
+        raise UsageError(f"there is no {kind} '{name}' in {path}", hint=suggest(name, known, kinds or f"{kind}s"))
     return known[name]

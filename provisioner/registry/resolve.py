@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from provisioner.model.recovery import BackupPolicy
+from provisioner.model.rollout.strategy import Gate, Strategy
 from provisioner.model.tenant import (
     CloudKind,
+    Freeze,
+    Hold,
     Override,
+    Pin,
     Release,
     Sizing,
     Target,
@@ -50,6 +54,28 @@ def release(version: str, entry: Plain, folder: Path) -> Release:
     return Release(**{**entry, "version": version, "images": images})
 
 
+def strategy(name: str, entry: Plain) -> Strategy:
+    """A strategy under its name."""
+    lists = {field: tuple(entry[field]) for field in ("waves", "bake_minutes")}
+    return Strategy(**{**entry, **lists, "name": name, "gate": Gate(**entry["gate"])})
+
+
+def freeze(entry: Plain) -> Freeze:
+    """A freeze between two times or days."""
+    start, end = begin_of(entry["from"]), end_of(entry["until"])
+    return Freeze(start, end, entry["reason"], entry["name"], tuple(entry["rings"]))
+
+
+def begin_of(text: str) -> datetime:
+    """A time in UTC; of a day its beginning."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def end_of(text: str) -> datetime:
+    """A time in UTC; of a day its end."""
+    return begin_of(text) + timedelta(days=0 if "T" in text else 1)
+
+
 def tenant(
     tenant_id: str,
     entry: Plain,
@@ -72,6 +98,9 @@ def tenant(
         sizing=_sizing(tier.sizing, overrides, today),
         desired_release=entry["release"] or channels[channel],
         release_source="pin" if entry["release"] else f"channel {channel}",
+        channel=None if entry["release"] else channel,
+        pin=_pin(entry["pin"]) if entry["release"] else None,
+        hold=_hold(entry["hold"]),
         organization=entry["organization"],
         labels=entry["labels"],
         window=_window(entry["window"] or defaults["window"]),
@@ -97,6 +126,14 @@ def _sizing(sizing: Sizing, overrides: tuple[Override, ...], today: date) -> Siz
 
 def _window(entry: Plain | None) -> Window | None:
     return Window(tuple(entry["days"]), entry["start"], entry["hours"]) if entry else None
+
+
+def _pin(entry: Plain | None) -> Pin:
+    return Pin(**{**entry, "expires": _date(entry["expires"])}) if entry else Pin()
+
+
+def _hold(entry: Plain | None) -> Hold | None:
+    return Hold(date.fromisoformat(entry["until"]), entry["reason"], entry["name"]) if entry else None
 
 
 def _date(text: str | None) -> date | None:

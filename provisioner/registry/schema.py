@@ -5,13 +5,14 @@ What one field can't know (references, order of releases, expiries) is in checks
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from provisioner.model.recovery import BackupPolicy
 from provisioner.registry import fields as f
+from provisioner.registry.entry import RECORD, Entry
 from provisioner.registry.policy import Policy, Update, forbidden, live, replace, restart
+from provisioner.registry.strategies import FREEZE, HOLD, ROLLOUT, FreezeEntry, HoldEntry, StrategyEntry
 
-_RECORD = live("it is read at use and reaches no cloud", "nothing: it holds at once")
 _TAG = live("it is a tag on every resource")
 _RELEASE = forbidden("tenants run the release and rely on it", "publish the change as a new release")
 _MOVE = "onboard a tenant there, restore a recovery point into it, offboard this one"
@@ -31,12 +32,6 @@ Days = Annotated[
     AfterValidator(f.unique),
 ]
 Regions = Annotated[tuple[f.Region, ...], Field(strict=False, min_length=1), AfterValidator(f.unique)]
-
-
-class Entry(BaseModel):
-    """Strict types, no unknown keys, no change after loading."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class ProductEntry(Entry):
@@ -63,15 +58,15 @@ class TargetEntry(Entry):
     role: Annotated[f.RoleArn | None, live("it is assumed from the next command on")] = Field(
         None, description="Role of the account that is assumed for all work on tenants, with the tenant as session tag."
     )
-    max_tenants: Annotated[int, Field(ge=1, le=100_000), _RECORD] = Field(1000, description="Most tenants at once.")
+    max_tenants: Annotated[int, Field(ge=1, le=100_000), RECORD] = Field(1000, description="Most tenants at once.")
 
 
 class WindowEntry(Entry):
     """A maintenance window, in the tenant's time zone."""
 
-    days: Annotated[Days, _RECORD] = Field(description="Days on which it opens.")
-    start: Annotated[f.Time, _RECORD] = Field(description='When it opens, HH:MM, in quotes: "02:00".')
-    hours: Annotated[int, Field(ge=1, le=24), _RECORD] = Field(description="How many hours it stays open.")
+    days: Annotated[Days, RECORD] = Field(description="Days on which it opens.")
+    start: Annotated[f.Time, RECORD] = Field(description='When it opens, HH:MM, in quotes: "02:00".')
+    hours: Annotated[int, Field(ge=1, le=24), RECORD] = Field(description="How many hours it stays open.")
 
 
 def _default(field: str, update: Update) -> Policy:
@@ -98,8 +93,11 @@ class DefaultsEntry(Entry):
     channel: Annotated[f.Name, _default("channel", Update.LIVE)] = Field(
         description="Channel of tenants without a pin."
     )
-    time_zone: Annotated[f.Words, _RECORD] = Field("UTC", description="IANA name, as Europe/Berlin.")
-    window: Annotated[WindowEntry | None, _RECORD] = Field(None, description="Maintenance window; without one: always.")
+    time_zone: Annotated[f.Words, RECORD] = Field("UTC", description="IANA name, as Europe/Berlin.")
+    window: Annotated[WindowEntry | None, RECORD] = Field(None, description="Maintenance window; without one: always.")
+    strategy: Annotated[f.Name | None, ROLLOUT] = Field(
+        None, description="Strategy of rollouts that name none; without one: the fields' own defaults."
+    )
 
 
 class BackupEntry(Entry):
@@ -124,10 +122,10 @@ class BackupEntry(Entry):
     copy_key: Annotated[f.Key | None, _COPIES] = Field(
         default=None, description="KMS key of that region that encrypts the copies: alias/NAME or ARN."
     )
-    rpo_minutes: Annotated[int, Field(ge=1, le=43200), _RECORD] = Field(
+    rpo_minutes: Annotated[int, Field(ge=1, le=43200), RECORD] = Field(
         default=_USUAL.rpo_minutes, description="The most data that may be lost, in minutes; drills measure it."
     )
-    rto_minutes: Annotated[int, Field(ge=1, le=10080), _RECORD] = Field(
+    rto_minutes: Annotated[int, Field(ge=1, le=10080), RECORD] = Field(
         default=_USUAL.rto_minutes, description="The most time that a restore may take, in minutes; drills measure it."
     )
     drill_days: Annotated[int, Field(ge=1, le=365), _SCHEDULE] = Field(
@@ -147,7 +145,7 @@ class BackupEntry(Entry):
 class TierEntry(Entry):
     """A commercial size: what it buys."""
 
-    description: Annotated[f.Words | None, _RECORD] = Field(None, description="For people who sell it.")
+    description: Annotated[f.Words | None, RECORD] = Field(None, description="For people who sell it.")
     instance_type: Annotated[f.MachineType, restart("EC2 stops the machine to resize it")] = Field(
         description="EC2 instance type."
     )
@@ -214,22 +212,22 @@ class ReleaseEntry(Entry):
         Literal["code-only", "needs-restore", "one-way"],
         live("an honest verdict may come late", "nothing: it holds at once"),
     ] = Field("code-only", description="What going back takes.")
-    min_from: Annotated[f.Version | None, _RECORD] = Field(None, description="Oldest release to upgrade from.")
-    yanked: Annotated[f.Words | None, _RECORD] = Field(None, description="Why nobody may be brought to it any more.")
+    min_from: Annotated[f.Version | None, RECORD] = Field(None, description="Oldest release to upgrade from.")
+    yanked: Annotated[f.Words | None, RECORD] = Field(None, description="Why nobody may be brought to it any more.")
 
 
 class OrganizationEntry(Entry):
     """A group of tenants under one owner."""
 
-    name: Annotated[f.Words, _RECORD] = Field(description="Its name for people.")
+    name: Annotated[f.Words, RECORD] = Field(description="Its name for people.")
 
 
 class PinEntry(Entry):
     """Why a tenant stays on its release, and until when. An expired pin still holds, with a warning."""
 
-    reason: Annotated[f.Words, _RECORD] = Field(description="Why.")
-    name: Annotated[f.Words | None, _RECORD] = Field(None, description="Who allowed it.")
-    expires: Annotated[f.Date | None, _RECORD] = Field(None, description="Last day on which nobody is reminded.")
+    reason: Annotated[f.Words, RECORD] = Field(description="Why.")
+    name: Annotated[f.Words | None, RECORD] = Field(None, description="Who allowed it.")
+    expires: Annotated[f.Date | None, RECORD] = Field(None, description="Last day on which nobody is reminded.")
 
 
 class OverrideEntry(Entry):
@@ -237,28 +235,28 @@ class OverrideEntry(Entry):
 
     setting: Annotated[f.Setting, live("it means what tiers/*/SETTING means")] = Field(description="A tier's setting.")
     value: Annotated[f.SettingValue, live("it means what tiers/*/SETTING means")] = Field(description="Its value.")
-    name: Annotated[f.Words, _RECORD] = Field(description="Who allowed it.")
-    reason: Annotated[f.Words, _RECORD] = Field(description="Why.")
-    expires: Annotated[f.Date | None, _RECORD] = Field(None, description="Last day on which it holds.")
+    name: Annotated[f.Words, RECORD] = Field(description="Who allowed it.")
+    reason: Annotated[f.Words, RECORD] = Field(description="Why.")
+    expires: Annotated[f.Date | None, RECORD] = Field(None, description="Last day on which it holds.")
 
 
 class WaiverEntry(Entry):
     """Permission for exactly one stateful change, which is refused otherwise."""
 
-    resource: Annotated[f.Words, _RECORD] = Field(
+    resource: Annotated[f.Words, RECORD] = Field(
         description="Name of the resource in the stack, as `database`; for restore-into: id of the tenant that may "
         "be given this one's data."
     )
-    operation: Annotated[Literal["replace", "delete", "restore-into"], _RECORD] = Field(description="What is allowed.")
-    name: Annotated[f.Words, _RECORD] = Field(description="Who allowed it.")
-    reason: Annotated[f.Words, _RECORD] = Field(description="Why.")
-    expires: Annotated[f.Date, _RECORD] = Field(description="Last day on which it holds.")
+    operation: Annotated[Literal["replace", "delete", "restore-into"], RECORD] = Field(description="What is allowed.")
+    name: Annotated[f.Words, RECORD] = Field(description="Who allowed it.")
+    reason: Annotated[f.Words, RECORD] = Field(description="Why.")
+    expires: Annotated[f.Date, RECORD] = Field(description="Last day on which it holds.")
 
 
 class TenantEntry(Entry):
     """A customer with an instance of its own. What isn't said comes from the defaults."""
 
-    name: Annotated[f.Words | None, _RECORD] = Field(None, description="The customer's name for people.")
+    name: Annotated[f.Words | None, RECORD] = Field(None, description="The customer's name for people.")
     tier: Annotated[
         f.Name | None, restart("each setting that differs between the tiers changes as tiers/*/SETTING says")
     ] = Field(None, description="Commercial size.")
@@ -282,10 +280,11 @@ class TenantEntry(Entry):
         f.Version | None,
         replace("a release is an image: the machine is made anew from it, data stays", "provision upgrade"),
     ] = Field(None, description="Stay on this release (a pin).")
-    pin: Annotated[PinEntry | None, _RECORD] = Field(None, description="Why it is pinned.")
+    pin: Annotated[PinEntry | None, RECORD] = Field(None, description="Why it is pinned.")
+    hold: Annotated[HoldEntry | None, HOLD] = Field(None, description="Its customer declines rollouts.")
     organization: Annotated[f.Name | None, _TAG] = Field(None, description="Who owns it.")
-    window: Annotated[WindowEntry | None, _RECORD] = Field(None, description="When it may be changed.")
-    time_zone: Annotated[f.Words | None, _RECORD] = Field(None, description="IANA name, as Europe/Berlin.")
+    window: Annotated[WindowEntry | None, RECORD] = Field(None, description="When it may be changed.")
+    time_zone: Annotated[f.Words | None, RECORD] = Field(None, description="IANA name, as Europe/Berlin.")
     labels: Annotated[dict[f.LabelKey, f.LabelValue], Field(max_length=20), f.SECTION, _TAG] = Field(
         default_factory=dict, description="For selectors and reports."
     )
@@ -294,8 +293,8 @@ class TenantEntry(Entry):
         Field(strict=False),
         restart("each means what tiers/*/SETTING means; when it expires, the tier's value comes back"),
     ] = Field((), description="Settings that differ from the tier's.")
-    expires: Annotated[f.Date | None, _RECORD] = Field(None, description="Last day of a trial.")
-    waivers: Annotated[tuple[WaiverEntry, ...], Field(strict=False), _RECORD] = Field(
+    expires: Annotated[f.Date | None, RECORD] = Field(None, description="Last day of a trial.")
+    waivers: Annotated[tuple[WaiverEntry, ...], Field(strict=False), RECORD] = Field(
         (), description="Stateful changes that are allowed."
     )
 
@@ -306,7 +305,7 @@ class RegistryFile(Entry):
     version: Annotated[int, Field(ge=1, le=1), forbidden("it says how to read this file", "leave it at 1")] = Field(
         description="Version of this format."
     )
-    product: Annotated[ProductEntry, _RECORD] = Field(description="What is sold.")
+    product: Annotated[ProductEntry, RECORD] = Field(description="What is sold.")
     targets: Annotated[dict[f.Name, TargetEntry], Field(min_length=1), _NAMES] = Field(description="Places to run.")
     defaults: Annotated[DefaultsEntry, live("see its fields")] = Field(description="For tenants that don't say.")
     tiers: Annotated[dict[f.Name, TierEntry], Field(min_length=1), _NAMES] = Field(description="Commercial sizes.")
@@ -318,6 +317,12 @@ class RegistryFile(Entry):
         Field(min_length=1),
         live("followers are offered the release; apply never upgrades, a rollout does", "provision upgrade"),
     ] = Field(description="Names that move along releases.")
+    strategies: Annotated[dict[f.Name, Annotated[StrategyEntry, f.SECTION]], f.SECTION, _NAMES] = Field(
+        default_factory=dict, description="How rollouts go through the fleet."
+    )
+    freezes: Annotated[tuple[FreezeEntry, ...], Field(strict=False), f.LIST, FREEZE] = Field(
+        (), description="When nobody may be changed by a rollout."
+    )
     organizations: Annotated[dict[f.Name, OrganizationEntry], f.SECTION, _NAMES] = Field(
         default_factory=dict, description="Groups of tenants under one owner."
     )

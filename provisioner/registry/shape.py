@@ -12,6 +12,11 @@ def is_model(kind: Any) -> TypeGuard[type[BaseModel]]:
     return isinstance(kind, type) and issubclass(kind, BaseModel)
 
 
+def keys(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """A mapping's keys as people write them. A key that is a word of Python (`from`) is an alias in the schema."""
+    return {info.alias or name: info for name, info in model.model_fields.items()}
+
+
 def bare(annotation: Any) -> Any:
     """`X` of `X`, `Annotated[X, ...]` and `X | None`."""
     if get_origin(annotation) is Annotated:
@@ -33,7 +38,7 @@ def at(root: type[BaseModel], path: Sequence[str | int]) -> tuple[FieldInfo | No
     kind: Any = root
     for part in path:
         if is_model(kind):
-            info = kind.model_fields.get(str(part))
+            info = keys(kind).get(str(part))
             kind = bare(info.annotation) if info else None
         else:
             kind = entry_type(kind)

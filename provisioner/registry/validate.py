@@ -12,7 +12,7 @@ from provisioner.registry.fields import WORDS
 from provisioner.registry.nodes import Document, Steps
 from provisioner.registry.problems import Problem
 from provisioner.registry.schema import DefaultsEntry, RegistryFile
-from provisioner.registry.shape import at, bounds, is_model, literals
+from provisioner.registry.shape import at, bounds, is_model, keys, literals
 
 Said = tuple[str, str | None]
 """A message and its hint."""
@@ -34,17 +34,21 @@ def validate(document: Document) -> tuple[RegistryFile, list[Problem]]:
 def _sound_parts(data: Mapping[str, Any], wrong: list[tuple[str | int, ...]]) -> RegistryFile:
     """Drop every entry of a section that has an error, and every section that can't be read."""
     bad_entries = {loc[:2] for loc in wrong}
+    bad_sections = {loc[0] for loc in wrong}
     parts: dict[str, Any] = {}
     for name, info in RegistryFile.model_fields.items():
         kind: Any = info.annotation
         raw = data.get(name)
         is_section = get_origin(kind) is dict
-        if is_section and isinstance(raw, Mapping):
+        if get_origin(kind) is tuple:
+            # All or none: without one of them the others would have other numbers.
+            parts[name] = TypeAdapter(kind).validate_python([] if raw is None or name in bad_sections else raw)
+        elif is_section and isinstance(raw, Mapping):
             raw = {key: value for key, value in raw.items() if (name, key) not in bad_entries}
             parts[name] = TypeAdapter(kind).validate_python(raw)
         elif is_section:
             parts[name] = {}
-        elif not any(loc[0] == name for loc in wrong):
+        elif name not in bad_sections:
             parts[name] = kind.model_validate(raw) if is_model(kind) else raw
     parts.setdefault("defaults", DefaultsEntry.model_construct(target="", tier="", channel=""))
     return RegistryFile.model_construct(**parts)
@@ -78,7 +82,7 @@ def _missing(path: Steps, _: str, __: Any) -> Said:
 
 def _unknown(path: Steps, _: str, __: Any) -> Said:
     _info, owner = at(RegistryFile, path[:-1])
-    return "unknown key", suggest(str(path[-1]), owner.model_fields if is_model(owner) else (), "known keys")
+    return "unknown key", suggest(str(path[-1]), keys(owner) if is_model(owner) else (), "known keys")
 
 
 def _no_text(_: Steps, source: str, error: Any) -> Said:
@@ -102,7 +106,7 @@ def _no_bool(_: Steps, source: str, error: Any) -> Said:
 
 def _no_mapping(path: Steps, source: str, error: Any) -> Said:
     _, kind = at(RegistryFile, path)
-    hint = f"keys: {', '.join(kind.model_fields)}" if is_model(kind) else "write `key: value` lines below it"
+    hint = f"keys: {', '.join(keys(kind))}" if is_model(kind) else "write `key: value` lines below it"
     return f"must be a mapping, not {_shape(error['input'], source)}", hint
 
 

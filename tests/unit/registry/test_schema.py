@@ -10,12 +10,23 @@ import pytest
 
 from provisioner import registry
 from provisioner.model.recovery import BackupPolicy
-from provisioner.model.tenant import Release, Sizing, Target, Tenant
+from provisioner.model.rollout.strategy import Gate, Strategy
+from provisioner.model.tenant import Freeze, Hold, Pin, Release, Sizing, Target, Tenant
 from provisioner.registry.compose import read
 from provisioner.registry.layout import formatted
 from provisioner.registry.policy import policy_of, walk
 from provisioner.registry.reference import EXAMPLE, markdown
-from provisioner.registry.schema import BackupEntry, RegistryFile, ReleaseEntry, TargetEntry, TenantEntry, TierEntry
+from provisioner.registry.schema import (
+    BackupEntry,
+    PinEntry,
+    RegistryFile,
+    ReleaseEntry,
+    TargetEntry,
+    TenantEntry,
+    TierEntry,
+)
+from provisioner.registry.shape import keys
+from provisioner.registry.strategies import FreezeEntry, GateEntry, HoldEntry, StrategyEntry
 from tests.unit.registry.malformed_values import VALUE_CASES
 from tests.unit.registry.samples import SAMPLE, loaded
 
@@ -85,11 +96,13 @@ def test_the_schema_and_the_model_have_the_same_fields() -> None:
     assert set(BackupEntry.model_fields) == {f.name for f in fields(BackupPolicy)}
     assert set(TargetEntry.model_fields) | {"name", "tenant"} == {f.name for f in fields(Target)}
     assert set(ReleaseEntry.model_fields) | {"version"} == {f.name for f in fields(Release)}
+    assert set(StrategyEntry.model_fields) | {"name", "hasty"} == {f.name for f in fields(Strategy)}
+    assert set(GateEntry.model_fields) == {f.name for f in fields(Gate)}
+    assert set(HoldEntry.model_fields) == {f.name for f in fields(Hold)}
+    assert set(PinEntry.model_fields) == {f.name for f in fields(Pin)}
+    assert set(keys(FreezeEntry)) - {"from", "until"} == {f.name for f in fields(Freeze)} - {"start", "end"}
     resolved = {"id", "sizing", "desired_release", "release_source", "backup"}
-    assert (
-        set(TenantEntry.model_fields) - {"release", "channel", "pin", "account", "role"}
-        == {f.name for f in fields(Tenant)} - resolved
-    )
+    assert set(TenantEntry.model_fields) - {"release", "account", "role"} == {f.name for f in fields(Tenant)} - resolved
 
 
 @pytest.mark.parametrize("name", ["unknown key", "out of bounds", "upper-case id", "window's days", "override unknown"])

@@ -11,7 +11,7 @@ from provisioner.model.change import Plan, RunResult, Step, StepOp
 from provisioner.model.cloud import (
     Health,
 )
-from provisioner.model.errors import ProvisionError, UnsupportedError, UsageError
+from provisioner.model.errors import ProvisionError, UndoneError, UnsupportedError, UsageError
 from provisioner.model.json import Json, JsonDict
 from provisioner.model.ledger import OperationStatus, StepStatus, TenantRecord
 from provisioner.model.ports import OperationDefinition, Progress, RunOptions, Stack, StepContext
@@ -178,9 +178,11 @@ class InLine:
                 results[step.name] = step.run(context())
             except ProvisionError as error:
                 self._ledger.record_step(operation_id, step.name, StepStatus.FAILED, error=error.message)
-                if definition.failed:
+                undone = isinstance(error, UndoneError)
+                if definition.failed and not undone:
                     definition.failed(context(), error.message)
-                self._ledger.set_operation(operation_id, OperationStatus.FAILED, error=error.message)
+                status = OperationStatus.UNDONE if undone else OperationStatus.FAILED
+                self._ledger.set_operation(operation_id, status, error=error.message)
                 raise
             self._ledger.record_step(operation_id, step.name, StepStatus.DONE, result=results[step.name])
         self._ledger.set_operation(operation_id, OperationStatus.SUCCEEDED)

@@ -10,8 +10,8 @@ from provisioner.cli.framework import Session
 from provisioner.cli.progress import progress
 from provisioner.cli.running import tell_callers
 from provisioner.model.errors import ProvisionError
+from provisioner.model.rollout.strategy import Gate
 from provisioner.ops.operations import new_id
-from provisioner.ops.upgrade.gate import Gate
 from provisioner.ops.upgrade.propose import propose
 from provisioner.ops.upgrade.run import Upgraded, carry_out, waiting
 

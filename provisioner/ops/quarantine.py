@@ -82,7 +82,7 @@ class Quarantine:
             outputs = stack_outputs(engine.up(stack, options).outputs)
         except ProvisionError as error:
             ok = False if any(word in error.message for word in _UNREADABLE) else None
-            return {"checks": [_check("restore", ok, _told(ctx, error))]}
+            return {"checks": [_check("restore", ok, told(ctx, error))]}
         seconds = self._house.clock.monotonic() - began
         return {"outputs": asdict(outputs), "seconds": round(seconds, 1), "resumed": resumed, "checks": []}
 
@@ -99,10 +99,10 @@ class Quarantine:
             with master_allowed(cloud, outputs.role_name, outputs.master_secret_arn):
                 seen = answer(ctx, cloud, outputs.machine_id, script, "verify", VERIFY_DEADLINE)
         except ProvisionError as error:
-            return {"checks": [_check("verify", None, _told(ctx, error))]}
+            return {"checks": [_check("verify", None, told(ctx, error))]}
         written = newest_write(seen)
         return {
-            "checks": [c.json() for c in database_checks(seen, self.expected(ctx))],
+            "checks": [c.json() for c in database_checks(seen, self._restored(ctx))],
             "newest_write": written.isoformat() if written else None,
             "rows": seen["rows"]["value"],
             "seconds": round(self._house.clock.monotonic() - began, 1),
@@ -123,7 +123,7 @@ class Quarantine:
                 command(ctx, cloud, machine, bootstrap_script(outputs), "bootstrap", BOOTSTRAP_DEADLINE)
             seen = answer(ctx, cloud, machine, probe_script(PROBE_SECONDS), "probe", PROBE_SECONDS + 60.0)
         except ProvisionError as error:
-            return {"checks": [_check("product", None, _told(ctx, error))]}
+            return {"checks": [_check("product", None, told(ctx, error))]}
         check = product_check(_health(seen), self.expected(ctx), args.release)
         return {"checks": [check.json()], "seconds": round(self._house.clock.monotonic() - began, 1)}
 
@@ -137,8 +137,12 @@ class Quarantine:
         refuse_leftovers(ctx, left, f"quarantine {args.name}")
         return {"left": 0}
 
+    def _restored(self, ctx: StepContext) -> Expected:
+        """What must be found in the database as it was restored: where it is migrated afterwards, another schema."""
+        return replace(self.expected(ctx), schema_version=_proof(ctx).get("schema", self.args(ctx).schema))
+
     def expected(self, ctx: StepContext) -> Expected:
-        """What must be found in the database."""
+        """What must be found in the database in the end."""
         args, proof = self.args(ctx), _proof(ctx)
         return Expected(ctx.tenant, args.schema, args.sizing.database_version, proof["rows"], proof["rows_schema"])
 
@@ -183,7 +187,7 @@ class Quarantine:
 
 def findings(ctx: StepContext) -> list[Check]:
     """All that the steps have found."""
-    steps = ("restore", "verify", "probe")
+    steps = ("restore", "verify", "migrate", "probe")
     return [Check(**c) for step in steps for c in ctx.results.get(step, {}).get("checks", [])]  # type: ignore[union-attr,arg-type]
 
 
@@ -195,7 +199,7 @@ def _check(name: str, ok: bool | None, detail: str) -> JsonDict:
     return Check(name, ok, detail).json()
 
 
-def _told(ctx: StepContext, error: ProvisionError) -> str:
+def told(ctx: StepContext, error: ProvisionError) -> str:
     """The error's words; an error that isn't about the restore is raised again, and the operation can go on later."""
     if ctx.cancel.is_set() or isinstance(error, AuthenticationError | CancelledError | LeaseLostError):
         raise error

@@ -1,30 +1,12 @@
 """Whether a release may serve: enough good answers of its product's own `/healthz`, over enough time."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any
 
 from provisioner.model.cloud import Health
-from provisioner.model.json import JsonDict
+from provisioner.model.rollout.strategy import Gate
 from provisioner.model.stack import StackArgs
 from provisioner.ops.converge import mismatch
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """`good` of `samples` answers must be right, spread over `seconds`; the last one must be. `warm_up`: seconds until
-    the first answer has to be there. `settle`: seconds of the same look through the tenant's own address, after the
-    switch."""
-
-    samples: int = 10
-    good: int = 9
-    seconds: int = 90
-    warm_up: int = 120
-    settle: int = 10
-
-    def json(self) -> JsonDict:
-        """For a payload."""
-        return asdict(self)
 
 
 def judge(gate: Gate, seen: Sequence[Health], args: StackArgs) -> str | None:

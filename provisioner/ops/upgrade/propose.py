@@ -6,13 +6,13 @@ from typing import Any
 from provisioner.model.errors import RefusedError, UsageError
 from provisioner.model.json import JsonDict
 from provisioner.model.recovery import PointKind
+from provisioner.model.rollout.strategy import Gate
 from provisioner.model.tenant import Release, Tenant
 from provisioner.model.versions import version_key
 from provisioner.ops.backup import active
 from provisioner.ops.desired import freeze, present_args, present_digest
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.points import wanted
-from provisioner.ops.upgrade.gate import Gate
 from provisioner.ops.upgrade.stages import goal_of
 from provisioner.ops.waivers import freeze_waivers
 
@@ -40,7 +40,7 @@ def propose(
         goal,
         digest=present_digest(house, tenant, current, version),
         before=asdict(before),
-        gate=gate.json(),
+        gate=asdict(gate),
         migration=release.migration if forward else "none",
         undo=release.undo if forward else "code-only",
         point=wanted(tenant.id, policy, operation_id, PointKind.BEFORE_UPGRADE, now, days=policy.keep_replaced_days),

@@ -15,6 +15,7 @@ from provisioner.model.errors import AuthenticationError, CancelledError, LeaseL
 from provisioner.model.json import JsonDict
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import Cloud, OperationDefinition, OperationStepDefinition, StepContext
+from provisioner.model.rollout.strategy import Gate
 from provisioner.model.stack import StackOutputs
 from provisioner.ops.converge import MIGRATION_DEADLINE, Converge, mismatch
 from provisioner.ops.desired import thaw_args, thaw_target
@@ -22,7 +23,7 @@ from provisioner.ops.house import House
 from provisioner.ops.machine import answer, command, machine_state
 from provisioner.ops.points import Points, until
 from provisioner.ops.scripts import gate_script, migrate_script
-from provisioner.ops.upgrade.gate import Gate, answers, judge
+from provisioner.ops.upgrade.gate import answers, judge
 from provisioner.ops.upgrade.stages import beside, switched
 from provisioner.ops.upgrade.undo import Undo, bring, failure, observe_machine, reached, thaw_before
 

@@ -14,10 +14,11 @@ from provisioner.model.errors import ProvisionError, RefusedError, UsageError
 from provisioner.model.ledger import OperationStatus
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import RunOptions, Stack
+from provisioner.model.rollout.strategy import Gate
 from provisioner.model.stack import StackArgs
 from provisioner.model.tenant import Release
 from provisioner.ops.desired import known_machine, known_schema, last_applied
-from provisioner.ops.upgrade.gate import Gate, judge
+from provisioner.ops.upgrade.gate import judge
 from provisioner.ops.upgrade.outcome import Ending
 from provisioner.ops.upgrade.propose import propose
 from provisioner.ops.upgrade.run import Upgraded, carry_out

@@ -10,7 +10,6 @@ from provisioner.cli.framework import Session
 from provisioner.cli.progress import progress
 from provisioner.cli.running import tell_callers
 from provisioner.model.errors import ProvisionError
-from provisioner.model.rollout.strategy import Gate
 from provisioner.ops.operations import new_id
 from provisioner.ops.upgrade.propose import propose
 from provisioner.ops.upgrade.run import Upgraded, carry_out, waiting
@@ -40,7 +39,7 @@ def upgraded(session: Session, tenant_id: str, to: str | None) -> Moved:
         operation_id, payload = begun.id, begun.payload
     else:
         operation_id = new_id(house.clock)
-        payload = propose(house, registry, tenant, to or tenant.desired_release, operation_id, Gate())
+        payload = propose(house, registry, tenant, to or tenant.desired_release, operation_id, registry.strategy().gate)
     frozen: Any = payload
     typer.echo(_verdict(frozen), err=True)
     verb = "Go on with moving" if begun is not None else "Move"

@@ -7,8 +7,9 @@ from typing import Any, Protocol
 from provisioner.model.clock import Clock
 from provisioner.model.ledger import TenantRecord
 from provisioner.model.ports import Cloud, Engine, Ledger, Operations, Prober, Stack
+from provisioner.model.rollout.strategy import Strategy
 from provisioner.model.stack import StackArgs
-from provisioner.model.tenant import Release, Target, Tenant
+from provisioner.model.tenant import Freeze, Release, Target, Tenant
 from provisioner.model.tools import Tools
 
 
@@ -38,6 +39,21 @@ class RegistryView(Protocol):
 
     def release(self, version: str) -> Release:
         """One release. Raises UsageError for an unknown version."""
+
+    @property
+    def releases(self) -> Mapping[str, Release]:
+        """All of them by version."""
+
+    @property
+    def channels(self) -> Mapping[str, str]:
+        """The release that each channel is at."""
+
+    @property
+    def freezes(self) -> tuple[Freeze, ...]:
+        """When nobody may be changed."""
+
+    def strategy(self, name: str | None = None) -> Strategy:
+        """A strategy of rollouts; without a name the default one. Raises UsageError for an unknown name."""
 
     def resolve_new(self, tenant_id: str, fields: Mapping[str, Any]) -> Tenant:
         """The tenant that adding these fields would give. Raises RegistryError or UsageError as adding would."""

@@ -7,6 +7,7 @@ from provisioner.model.errors import RefusedError, UsageError
 from provisioner.model.json import JsonDict
 from provisioner.model.recovery import PointKind
 from provisioner.model.rollout.strategy import Gate
+from provisioner.model.rollout.verdict import combined
 from provisioner.model.tenant import Release, Tenant
 from provisioner.model.versions import version_key
 from provisioner.ops.backup import active
@@ -33,6 +34,7 @@ def propose(
     goal = goal_of(before, release.version, release.schema_version, image)
     policy, now = tenant.backup, house.clock.now()
     forward = version_key(version) > version_key(current)
+    migration, undo = combined(registry.releases, current, release) if forward else ("none", "code-only")
     return freeze(
         house,
         registry,
@@ -41,8 +43,8 @@ def propose(
         digest=present_digest(house, tenant, current, version),
         before=asdict(before),
         gate=asdict(gate),
-        migration=release.migration if forward else "none",
-        undo=release.undo if forward else "code-only",
+        migration=migration,
+        undo=undo,
         point=wanted(tenant.id, policy, operation_id, PointKind.BEFORE_UPGRADE, now, days=policy.keep_replaced_days),
         waivers=freeze_waivers(tenant),
         operation=operation_id,

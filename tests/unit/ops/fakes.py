@@ -15,8 +15,9 @@ from provisioner.model.errors import ProvisionError, UndoneError, UnsupportedErr
 from provisioner.model.json import Json, JsonDict
 from provisioner.model.ledger import OperationStatus, StepStatus, TenantRecord
 from provisioner.model.ports import OperationDefinition, Progress, RunOptions, Stack, StepContext
+from provisioner.model.rollout.strategy import Strategy
 from provisioner.model.stack import StackArgs
-from provisioner.model.tenant import CloudKind, Release, Sizing, Target, Tenant
+from provisioner.model.tenant import CloudKind, Freeze, Release, Sizing, Target, Tenant
 from provisioner.model.tools import Tool
 from provisioner.ops.definitions import definitions
 from tests.unit.ops.fake_cloud import FakeCloud, StepClock
@@ -74,6 +75,8 @@ class FakeRegistry:
         default_factory=lambda: {"1.0.0": Release("1.0.0", {"sandbox": "/images/1"}, 1, "none", "code-only")}
     )
 
+    channels: dict[str, str] = field(default_factory=lambda: {"stable": "1.0.0"})
+    freezes: tuple[Freeze, ...] = ()
     targets: Mapping[str, Target] = field(default_factory=lambda: {"sandbox": TARGET})
     default_target: Target = TARGET
 
@@ -99,6 +102,9 @@ class FakeRegistry:
 
     def release(self, version: str) -> Release:
         return self.releases[version]
+
+    def strategy(self, name: str | None = None) -> Strategy:
+        return Strategy()
 
     def resolve_new(self, tenant_id: str, fields: Mapping[str, Any]) -> Tenant:
         changes = {k: v for k, v in fields.items() if k in ("tier", "ring", "region", "organization", "labels")}

@@ -42,7 +42,7 @@ def test_a_new_tenant_ends_active_with_url_facts_and_entry(house: FakeHouse) -> 
     assert (view.state, view.url, view.machine, view.stack["name"]) == (
         "active",
         "http://127.9.1.1:8080",
-        {"id": "i-1"},
+        {"id": "i-1", "suffix": ""},
         "acme",
     )
     assert (view.release.desired, view.release.assigned, view.release.observed) == ("1.0.0", "1.0.0", "1.0.0")

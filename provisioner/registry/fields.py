@@ -43,7 +43,7 @@ _KEY = (
     r"^(?:alias/[A-Za-z0-9/_-]{1,250}"
     r"|arn:aws:kms:[a-z]{2}(?:-[a-z]+)+-\d:\d{12}:(?:key/[A-Za-z0-9-]{1,128}|alias/[A-Za-z0-9/_-]{1,250}))$"
 )
-_MOMENT = r"^\d{4}-\d\d-\d\d(?:T\d\d:\d\dZ)?$"
+_MOMENT = r"^2\d{3}-\d\d-\d\d(?:T\d\d:\d\dZ)?$"
 _WAVE = r"^(?:ring [0-3]|[1-9]\d?%|100%|rest)$"
 _BUDGET = r"^\d\d?%$"
 _STATE = r"^(?:s3|postgres|file)://\S+$"

@@ -1,0 +1,77 @@
+"""Why nothing new may be begun in a rollout: what is worst comes first."""
+
+from provisioner.model.rollout.fingerprint import fingerprint, own_cause
+from provisioner.model.rollout.progress import Decision, Row, View, names, told, wave_name
+from provisioner.model.rollout.states import FAILURES, RolloutStatus, StepState
+
+SAME_OWN = 3
+"""So many tenants of one "own" cause are no accident."""
+_S = StepState
+
+
+def halt(view: View) -> Decision | None:
+    """The rollout stops, or is about to; None where nothing is against going on."""
+    halted = _broken(view) or _same_cause(view) or _over_budget(view)
+    if halted:
+        tenant, cause = halted
+        retry, back, abort = (view.verb(v, t) for v, t in (("retry-failed", tenant), ("rollback", ""), ("abort", "")))
+        return view.stop(RolloutStatus.HALTED, cause, f"{back}, {retry} when it is mended, or {abort}")
+    paused = _unknown(view) or _not_so_own(view)
+    if paused:
+        tenant, cause = paused
+        retry, skip = view.verb("retry-failed", tenant), view.verb("skip", tenant)
+        hint = f"look at it (provision show {tenant}); then {retry}, or {skip}"
+        return view.stop(RolloutStatus.PAUSED, cause, hint)
+    return None
+
+
+def _broken(view: View) -> tuple[str, str] | None:
+    for row in view.of(_S.BROKEN):
+        return row.tenant, f"{told(row)}; it isn't as before"
+    return None
+
+
+def _same_cause(view: View) -> tuple[str, str] | None:
+    seen: dict[str, Row] = {}
+    for row in view.of(*FAILURES):
+        if row.cause is None:
+            continue
+        first = seen.setdefault(fingerprint(row.cause, row.tenant), row)
+        if first is not row:
+            return first.tenant, f"{first.tenant} and {row.tenant} failed of the same cause: {first.cause}"
+    return None
+
+
+def _over_budget(view: View) -> tuple[str, str] | None:
+    plan = view.plan
+    for wave in plan.waves:
+        failed = [row for row in view.wave(wave) if row.state in FAILURES]
+        budget = plan.strategy.wave_budget(len(wave.tenants))
+        if len(failed) > budget:
+            return failed[0].tenant, f"{told(failed[0])} ({_count(len(failed), budget)} in {wave_name(wave)})"
+    failed, budget = view.of(*FAILURES), plan.strategy.total_budget(len(plan.tenants))
+    if len(failed) > budget:
+        return failed[0].tenant, f"{told(failed[0])} ({_count(len(failed), budget)} in the whole rollout)"
+    return None
+
+
+def _unknown(view: View) -> tuple[str, str] | None:
+    for row in view.of(_S.INCONCLUSIVE):
+        return row.tenant, f"it can't be told how {row.tenant} ended: {row.cause or 'no cause is known'}"
+    return None
+
+
+def _not_so_own(view: View) -> tuple[str, str] | None:
+    causes: dict[str, list[Row]] = {}
+    for row in view.of(_S.QUARANTINED):
+        own = own_cause(row.cause or "")
+        if own is not None:
+            causes.setdefault(own, []).append(row)
+    for own, rows in causes.items():
+        if len(rows) >= SAME_OWN:
+            return rows[0].tenant, f"{names(rows)} quarantined for one cause ({own}), which may not be their own"
+    return None
+
+
+def _count(failed: int, budget: int) -> str:
+    return f"{failed} failed, {budget or 'none'} may,"

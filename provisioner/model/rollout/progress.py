@@ -57,6 +57,8 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class View:
+    """A rollout at one moment. `rows`: of every tenant of the plan, in its order."""
+
     rollout: str
     plan: RolloutPlan
     rows: Mapping[str, Row]
@@ -67,6 +69,7 @@ class View:
         return [row for row in self.rows.values() if row.state in states]
 
     def wave(self, wave: Wave) -> list[Row]:
+        """Rows of one wave."""
         return [self.rows[t.id] for t in wave.tenants]
 
     def verb(self, verb: str, tenant: str = "") -> str:
@@ -82,14 +85,16 @@ class View:
 
 
 def wave_name(wave: Wave) -> str:
+    """`wave 1 (ring 0)`."""
     return f"wave {wave.number} ({wave.name})"
 
 
 def told(row: Row) -> str:
+    """`acme failed: CAUSE`."""
     return f"{row.tenant} {row.state}: {row.cause or 'no cause is known'}"
 
 
 def names(rows: Sequence[Row]) -> str:
-    names = [row.tenant for row in rows]
-    shown_names = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return f"{shown_names} {'is' if len(names) == 1 else 'are'}"
+    """`acme, globex, initech and 4 more are`: a subject and its verb."""
+    ids = ", ".join(row.tenant for row in rows[:3]) + (f" and {len(rows) - 3} more" if len(rows) > 3 else "")
+    return f"{ids} {'is' if len(rows) == 1 else 'are'}"

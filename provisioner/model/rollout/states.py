@@ -71,7 +71,7 @@ ROLLOUT_MEANINGS: Mapping[RolloutStatus, str] = {
 STEP_MEANINGS: Mapping[StepState, str] = {
     _S.WAITING: "for its wave, its window, or its turn",
     _S.RUNNING: "it is being moved",
-    _S.SUCCEEDED: "it serves on the new release; it is never moved again",
+    _S.SUCCEEDED: "it is on the new release, and never moved again",
     _S.FAILED: "it was taken back, and is as before",
     _S.BROKEN: "it isn't as before, and doesn't serve well on the new release: it needs a person",
     _S.INCONCLUSIVE: "it can't be told how it ended",

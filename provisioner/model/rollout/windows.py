@@ -96,7 +96,7 @@ def earliest(
         if found is None or found.start <= time:
             return _slot(time, last, zone if waits else None)
         time, waits = found.start, True
-    limit = f"no legal time within {horizon.days} days"
+    limit = f"no legal time within {horizon.days} day{'s' * (horizon.days != 1)}"
     if last is not None:
         return Slot(None, Bar.FROZEN, f"{limit}: {_frozen(last)}")
     return Slot(None, Bar.WINDOW, f"{limit}: its window doesn't open")

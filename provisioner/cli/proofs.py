@@ -13,6 +13,7 @@ from provisioner.model.errors import ExitCode
 from provisioner.model.recovery import Verdict
 from provisioner.model.selector import select
 from provisioner.ops import drill
+from provisioner.ops.places import written
 from provisioner.ops.report import page, report
 from provisioner.ops.worker import reap
 
@@ -63,7 +64,8 @@ def reported(session: Session, selection: Selection, ids: Sequence[str] | None, 
     tenants = session.app.registry().load().tenants()
     found = report(session.app, here(session.app, select(tenants, words) if words.narrows else tenants))
     if html is not None:
-        html.write_text(page(found, session.app.clock.now()))
+        with written(html):
+            html.write_text(page(found, session.app.clock.now()))
     rows = [
         {
             "tenant": s.tenant,

@@ -270,9 +270,10 @@ class Cloud(Protocol):
     def retire_key(self, key_arn: str, days: int) -> None:
         """Have a key deleted in `days` (7 to 30); one that waits for its deletion or is gone is success."""
 
-    def fetch_files(self, bucket: str, prefix: str, folder: Path) -> list[StoredFile]:
-        """Fetch all objects below `prefix` (newest versions) into `folder`, without the prefix, each 0600 in folders
-        0700. A key that would leave the folder raises ProvisionError. Sorted by path."""
+    def fetch_files(self, bucket: str, prefix: str, folder: Path, *, without: str = "") -> list[StoredFile]:
+        """Fetch all objects below `prefix` (newest versions), but those below `without`, into `folder`, without the
+        prefix, each 0600 in folders 0700. A key that would leave the folder, and a file that can't be written, raise
+        ProvisionError. Sorted by path."""
 
     def delete_files(self, bucket: str, prefix: str) -> None:
         """Delete all objects and versions below `prefix`, which must not be empty; a bucket that is gone is success."""

@@ -65,7 +65,7 @@ def test_on_its_day_it_is_destroyed_but_for_the_last_point_and_its_key(acme: Fak
     older = backed_up(acme)
     final = str(left(acme, tmp_path / "x")["point"])
     acme.clock.at += timedelta(days=15)
-    result = left(acme, tmp_path / "y")
+    result = left(acme, tmp_path / "x")
     assert result["state"] == "retired"
     assert acme.fake_engine.calls[-2:] == [("up", "acme"), ("destroy", "acme")]
     assert [p.id for p in acme.ledger.points(tenant="acme")] == [final]
@@ -138,7 +138,7 @@ def test_a_retired_name_can_be_used_again(acme: FakeHouse, tmp_path: Path) -> No
 
 def test_one_that_came_back_after_the_look_is_not_destroyed(acme: FakeHouse, tmp_path: Path) -> None:
     left(acme, tmp_path / "x", now=True)
-    seen = offboard.propose(acme, "acme", folder=tmp_path / "y", now=True)
+    seen = offboard.propose(acme, "acme", folder=tmp_path / "x", now=True)
     assert seen.kind == "retire"
     operation_id, payload = rest.propose_resume(acme, "acme")
     rest.carry_out(acme, "resume", "acme", operation_id, payload, quiet)
@@ -167,7 +167,7 @@ def test_the_last_point_must_be_there_when_it_begins(acme: FakeHouse, tmp_path: 
     assert final is not None
     acme.ledger.save_point(replace(final, status=PointStatus.FAILED))
     with pytest.raises(RefusedError, match="isn't proven"):
-        left(acme, tmp_path / "y", now=True)
+        left(acme, tmp_path / "x", now=True)
     assert lifecycle(acme) is Lifecycle.SUSPENDED
 
 
@@ -232,11 +232,37 @@ def test_a_drill_under_way_is_waited_for(acme: FakeHouse, tmp_path: Path, monkey
     with monkeypatch.context() as patch:
         patch.setattr(acme.ledger, "lease", lambda subject: subject if subject == "acme/drill" else None)
         with pytest.raises(RefusedError, match="a drill of acme is under way"):
-            left(acme, tmp_path / "y", now=True)
-    assert left(acme, tmp_path / "y", now=True)["state"] == "retired"
+            left(acme, tmp_path / "x", now=True)
+    assert left(acme, tmp_path / "x", now=True)["state"] == "retired"
 
 
 def test_a_folder_with_something_in_it_is_refused(acme: FakeHouse, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
     with pytest.raises(UsageError, match="not empty"):
         offboard.propose(acme, "acme", folder=tmp_path)
+
+
+def test_another_folder_is_no_word_while_one_goes_on(acme: FakeHouse, tmp_path: Path) -> None:
+    acme.fake_cloud.refuse_stop = ProvisionError("no answer")
+    with pytest.raises(ProvisionError, match="no answer"):
+        left(acme, tmp_path / "x")
+    elsewhere = f"with its data in {tmp_path / 'x'}: {tmp_path / 'y'} would get none"
+    with pytest.raises(UsageError, match=elsewhere):
+        offboard.propose(acme, "acme", folder=tmp_path / "y")
+    assert offboard.propose(acme, "acme").resumed
+    acme.fake_cloud.refuse_stop = None
+    left(acme, tmp_path / "x")
+    with pytest.raises(UsageError, match=elsewhere):
+        offboard.propose(acme, "acme", folder=tmp_path / "y", now=True)
+    assert offboard.propose(acme, "acme", folder=tmp_path / "x", now=True).kind == "retire"
+
+
+def test_without_room_it_serves_on_and_the_same_command_goes_on(acme: FakeHouse, tmp_path: Path) -> None:
+    acme.fake_cloud.full = True
+    with pytest.raises(ProvisionError, match=r"x: No space left on device; nothing is lost"):
+        left(acme, tmp_path / "x")
+    assert not closed(acme, "acme")
+    acme.fake_cloud.full = False
+    left(acme, tmp_path / "x")
+    assert (tmp_path / "x" / "database.dump").read_bytes() == b"dump"
+    assert lifecycle(acme) is Lifecycle.SUSPENDED

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from provisioner.model.errors import ProvisionError, UsageError
+from provisioner.model.errors import ProvisionError, RefusedError, UsageError
 from provisioner.model.json import JsonDict
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import OperationDefinition, OperationStepDefinition, Progress, StepContext
@@ -103,13 +103,36 @@ def choose(house: House, tenant_id: str, point: str | None) -> RecoveryPoint:
     """The tenant's newest available point, or the one that was asked for. Raises UsageError."""
     if point is not None:
         return own_point(house, tenant_id, point)
-    points = [p for p in house.ledger.points(tenant=tenant_id) if p.status is PointStatus.AVAILABLE]
+    points = [p for p in own_points(house, tenant_id) if p.status is PointStatus.AVAILABLE]
     if not points:
         raise UsageError(
             f"tenant {tenant_id} has no recovery point that could be restored",
             hint=f"provision backup create {tenant_id}",
         )
     return points[0]
+
+
+def own_points(house: House, tenant_id: str) -> list[RecoveryPoint]:
+    """The recovery points of the tenant that lives now, newest first: what an earlier one of its id left isn't its."""
+    began = _began(house, tenant_id)
+    return [p for p in house.ledger.points(tenant=tenant_id) if began is None or p.taken_at > began]
+
+
+def refuse_earlier(house: House, point: RecoveryPoint) -> None:
+    """Raise RefusedError for a recovery point of an earlier tenant of the same id: that may be another customer."""
+    began = _began(house, point.tenant)
+    if began is not None and point.taken_at <= began:
+        raise RefusedError(
+            f"recovery point {point.id} is of an earlier tenant {point.tenant}, which was retired at "
+            f"{began:%Y-%m-%d %H:%M} UTC; nothing was changed",
+            hint=f"provision backup list {point.tenant}",
+        )
+
+
+def _began(house: House, tenant_id: str) -> datetime | None:
+    """When the tenant before this one was retired; None where there was none."""
+    last = house.ledger.evidence(tenant=tenant_id, kind="retirement", limit=1)
+    return last[0].at if last else None
 
 
 def own_point(house: House, tenant_id: str, point: str) -> RecoveryPoint:
@@ -170,8 +193,9 @@ def conclude(house: House, ctx: StepContext) -> JsonDict:
     if point is not None:
         proven = record.at if verdict is Verdict.PASSED else point.proven_at
         house.ledger.save_point(replace(point, verdict=verdict, proven_at=proven))
-    wrong = [c.name for c in checks if c.ok is not True]
-    _remember(house, ctx, evidence, verdict, record.at, fewer_rows=wrong == ["rows"])
+    if point is None or point.id in {p.id for p in own_points(house, ctx.tenant)}:
+        wrong = [c.name for c in checks if c.ok is not True]
+        _remember(house, ctx, evidence, verdict, record.at, fewer_rows=wrong == ["rows"])
     return {**evidence, "evidence": record.number, "hash": record.hash}
 
 

@@ -19,6 +19,7 @@ from provisioner.model.ports import OperationDefinition, OperationStepDefinition
 from provisioner.model.recovery import BackupPolicy, PointKind, Verdict
 from provisioner.ops.allowed import due_day, has_data, refuse_unknown
 from provisioner.ops.closing import close, closed, refuse_reopened, reopen
+from provisioner.ops.cut_off import refuse_cut_off
 from provisioner.ops.desired import check_ledger, confirm_caller, freeze, last_applied, stack_args, thaw_args
 from provisioner.ops.drill import conclude
 from provisioner.ops.export import Export, refuse_folder
@@ -122,6 +123,7 @@ def _propose_offboard(house: House, record: TenantRecord, folder: Path, *, now: 
             "made while it runs",
             hint=hints.get(record.lifecycle, f"provision operations list --tenant {record.id} --unfinished"),
         )
+    refuse_cut_off(house, record.id, "offboarded")
     refuse_folder(folder, record.id)
     base, policy = _base(house, record.id)
     operation_id, at = new_id(house.clock), house.clock.now()

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from typing import Any, TypeGuard
 
-from provisioner.model import firewall
 from provisioner.model.errors import ProvisionError
 from provisioner.model.json import JsonDict
 from provisioner.model.ledger import Operation, OperationStatus
@@ -15,6 +14,7 @@ from provisioner.model.recovery import BackupPolicy, PointKind, PointStatus, Rec
 from provisioner.model.retention import expired, kept
 from provisioner.model.stack import DatabaseArgs, StackArgs
 from provisioner.model.tenant import Tenant, Waiver
+from provisioner.ops import guard
 from provisioner.ops.backup import active
 from provisioner.ops.converge import STACK_DEADLINE
 from provisioner.ops.desired import confirm_caller, freeze, known_databases, present_args, thaw_args, thaw_target
@@ -216,16 +216,20 @@ class Prune:
         args, cloud = self._points.place(ctx)
         database = _database(ctx)
         name = args.identifier(database)
-        served = any(d.suffix == database.suffix for d in args.databases)
+        served, there = any(d.suffix == database.suffix for d in args.databases), cloud.database(name) is not None
         if served:
             wake_database(self._house, ctx, cloud, name)
-        if served or (cloud.database(name) is not None and not self._stated(ctx, args, database)):
+        if there and (served or not self._stated(ctx, args, database)):
             self._up(ctx, 0)
         return {"database": database.suffix}
 
     def delete(self, ctx: StepContext) -> JsonDict:
-        """It goes, with the last snapshot that it was given a name for."""
-        self._up(ctx, 1)
+        """It goes, with the last snapshot that it was given a name for. One that was protected and is gone leaves the
+        state by being read."""
+        args, cloud = self._points.place(ctx)
+        database = _database(ctx)
+        served = any(d.suffix == database.suffix for d in args.databases)
+        self._up(ctx, 1, refresh=served and cloud.database(args.identifier(database)) is None)
         return {"database": _database(ctx).suffix}
 
     def record(self, ctx: StepContext) -> JsonDict:
@@ -289,7 +293,7 @@ class Prune:
             operation_id=ctx.operation_id,
         )
 
-    def _up(self, ctx: StepContext, stage: int) -> None:
+    def _up(self, ctx: StepContext, stage: int, *, refresh: bool = False) -> None:
         """One of the two stages of its end. The firewall lets this one deletion pass, and no other."""
         args, database = thaw_args(ctx.payload), _database(ctx)
         suffix = database.suffix
@@ -303,9 +307,13 @@ class Prune:
         stack, today = self._house.stack(wanted_args), self._house.clock.now().date()
         name = f"database-{suffix}" if suffix else "database"
         allowed = Waiver(name, "delete", "provision", "its days after a restore are over", today)
-        plan = engine.preview(stack, RunOptions(refresh=True, cancel=ctx.cancel, deadline=STACK_DEADLINE))
-        firewall.check(ctx.tenant, plan, (allowed,) if stage else (), today)
-        options = RunOptions(progress=ctx.progress, cancel=ctx.cancel, deadline=STACK_DEADLINE, guard=ctx.guard)
+        plan = engine.preview(stack, RunOptions(refresh=refresh, cancel=ctx.cancel, deadline=STACK_DEADLINE))
+        # One that a dead process was making isn't in the state yet: it is taken over first.
+        waivers, makes = ((allowed,), ()) if stage else ((), (name,))
+        guard.check(self._house, ctx.tenant, target, stack, plan, waivers, makes=makes)
+        options = RunOptions(
+            refresh=refresh, progress=ctx.progress, cancel=ctx.cancel, deadline=STACK_DEADLINE, guard=ctx.guard
+        )
         engine.up(stack, options)
 
 

@@ -232,9 +232,12 @@ def test_the_certificate_is_in_the_journal(acme: Installation) -> None:
     assert "is retired already" in again.stderr
 
 
-def test_a_tenant_of_the_same_name_begins_empty(acme: Installation) -> None:
+def test_a_tenant_of_the_same_name_begins_empty_and_with_a_key_of_its_own(acme: Installation) -> None:
+    (kept,) = points(acme, "acme").values()
     acme.ok("new-tenant", "acme", "--tier", "trial")
     assert notes(acme, "acme") == []
+    (database,) = acme.client("rds").describe_db_instances()["DBInstances"]
+    assert database["KmsKeyId"] != kept["key"]
     assert "acme: unchanged" in acme.ok("plan", "acme", "--refresh").stdout
     (row,) = acme.ok("drill", "acme", "--point", backed_up(acme, "acme"), "-o", "json").json
     (rows,) = [c["detail"] for c in row["checks"] if c["name"] == "rows"]

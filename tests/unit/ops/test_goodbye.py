@@ -13,7 +13,7 @@ from provisioner.model.cloud import Health
 from provisioner.model.errors import ProvisionError, RefusedError, UsageError
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.recovery import PointStatus
-from provisioner.ops import offboard, rest
+from provisioner.ops import drill, offboard, rest, restoring
 from provisioner.ops.closing import closed
 from provisioner.ops.prune import prune_retired
 from provisioner.ops.worker import due
@@ -266,3 +266,33 @@ def test_without_room_it_serves_on_and_the_same_command_goes_on(acme: FakeHouse,
     left(acme, tmp_path / "x")
     assert (tmp_path / "x" / "database.dump").read_bytes() == b"dump"
     assert lifecycle(acme) is Lifecycle.SUSPENDED
+
+
+class TestSameId:
+    """Another tenant of the same id: another customer, perhaps."""
+
+    @pytest.fixture
+    def second(self, acme: FakeHouse, tmp_path: Path) -> FakeHouse:
+        left(acme, tmp_path / "x", now=True)
+        acme.clock.at += timedelta(seconds=1)
+        left(acme, tmp_path / "x", now=True)
+        acme.clock.at += timedelta(seconds=1)
+        acme.fake_cloud.database_status["acme"] = "available"
+        made(acme, "acme")
+        return acme
+
+    def test_the_point_of_the_one_before_is_no_proof(self, second: FakeHouse) -> None:
+        registered = second.file.tenant("acme")
+        with pytest.raises(UsageError, match="has no recovery point that could be restored"):
+            drill.drill_one(second, second.file, registered, quiet)
+        (earlier,) = second.ledger.points(tenant="acme")
+        assert drill.drill_one(second, second.file, registered, quiet, point=earlier.id)["verdict"] == "passed"
+        assert second.ledger.fact("acme", "drill") is None, "it says nothing about this one"
+        own = backed_up(second)
+        assert drill.drill_one(second, second.file, registered, quiet)["point"] == own.id
+        assert second.ledger.fact("acme", "drill") is not None
+
+    def test_it_cannot_be_restored(self, second: FakeHouse) -> None:
+        (earlier,) = second.ledger.points(tenant="acme")
+        with pytest.raises(RefusedError, match="is of an earlier tenant acme, which was retired at 2026-11-22"):
+            restoring.propose(second, "acme", earlier.id)

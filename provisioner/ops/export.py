@@ -16,7 +16,7 @@ from provisioner.model.json import JsonDict
 from provisioner.model.ports import OperationDefinition, OperationStepDefinition, Progress, StepContext
 from provisioner.ops.backup import active
 from provisioner.ops.bundle.sums import lines
-from provisioner.ops.desired import confirm_caller, freeze, stack_args
+from provisioner.ops.desired import confirm_caller, freeze, present_args
 from provisioner.ops.house import House
 from provisioner.ops.machine import answer, master_allowed
 from provisioner.ops.operations import new_id, unfinished
@@ -52,7 +52,7 @@ def export(house: House, tenant_id: str, folder: Path, progress: Progress) -> Ex
         refuse_folder(folder, tenant_id)
         registry, operation_id = house.registry().load(), new_id(house.clock)
         tenant = registry.tenant(tenant_id)
-        args = stack_args(house, registry, tenant, active(house, tenant_id, "exported"))
+        args = present_args(house, registry, tenant, active(house, tenant_id, "exported"))
         payload = freeze(house, registry, tenant, args, folder=str(folder))
     confirm_caller(house, payload, progress)
     result: Any = house.operations.run("export", operation_id, tenant_id, payload, progress)

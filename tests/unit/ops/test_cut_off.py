@@ -11,6 +11,7 @@ from provisioner.model.errors import ExitCode, ProvisionError, RefusedError, Usa
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.recovery import PointKind
 from provisioner.ops import backup, offboard, prune, rest, restoring
+from provisioner.ops.export import export
 from provisioner.ops.plan import plan
 from tests.unit.ops.fakes import FakeHouse, tenant
 from tests.unit.ops.people import backed_up, made, quiet, restored
@@ -209,7 +210,12 @@ def test_what_a_restore_replaced_and_is_gone_ends_without_being_changed(acme: Fa
     assert acme.fake_engine.calls == [("preview", "acme"), ("up", "acme")]
 
 
-def test_resume_and_stop_bring_no_pending_edit_with_them(acme: FakeHouse) -> None:
+def test_export_resume_and_stop_bring_no_pending_edit_with_them(acme: FakeHouse, tmp_path: Path) -> None:
+    acme.file.entries["acme"] = tenant("acme", tier="trial")
+    export(acme, "acme", tmp_path / "x", quiet)
+    exported: Any = acme.ledger.operations(kinds=("export",))[0].payload
+    assert exported["args"]["tier"] == "standard"
+    acme.file.entries["acme"] = tenant("acme")
     operation_id, payload = rest.propose_suspend(acme, "acme")
     rest.carry_out(acme, "suspend", "acme", operation_id, payload, quiet)
     acme.file.entries["acme"] = tenant("acme", tier="trial")

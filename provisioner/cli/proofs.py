@@ -86,9 +86,11 @@ def reported(session: Session, selection: Selection, ids: Sequence[str] | None, 
 
 
 def reaped(session: Session) -> Table:
-    """End what dead drills left."""
+    """End what dead drills and offboardings left."""
     with progress() as sink:
         done = reap(session.app, sink)
-    rows = [{"tenant": d.tenant, "outcome": d.outcome, "detail": d.detail} for d in done]
+    rows = [
+        {"tenant": d.tenant, "what": d.what, "outcome": d.outcome, "detail": d.detail, "next": d.hint} for d in done
+    ]
     failed = any(d.outcome == "failed" for d in done)
-    return Table(["tenant", "outcome", "detail"], rows, ExitCode.FAILED if failed else ExitCode.DONE)
+    return Table(["tenant", "what", "outcome", "detail", "next"], rows, ExitCode.FAILED if failed else ExitCode.DONE)

@@ -129,18 +129,17 @@ def prune_retired(house: House, tenant_id: str, progress: Progress) -> None:
     """The last recovery point of a retired tenant, when its day is over, and the key that only it needed. Retention
     doesn't judge here: it keeps the newest of a tenant that lives."""
     waiting = unfinished(house, tenant_id, "prune")
-    if waiting is not None and waiting.payload.get("keys"):
-        resume(house, waiting.id, progress)  # a key of it may still be there, and no point any more that names it
+    if waiting is not None:
+        resume(house, waiting.id, progress)  # a key may still be there, and no point any more that names it
         return
-    points, today = house.ledger.points(tenant=tenant_id), house.clock.now().date()
-    gone = [p.id for p in points if p.expires is not None and p.expires < today]
+    today = house.clock.now().date()
+    gone = [p.id for p in house.ledger.points(tenant=tenant_id) if p.expires is not None and p.expires < today]
     last = next(iter(house.ledger.operations(tenant=tenant_id, kinds=("retire",), limit=1)), None)
     if not gone or last is None:
         return
     payload = {k: last.payload[k] for k in ("registry", "target", "args", "digest")}
     confirm_caller(house, payload, progress)
-    whole = {**payload, "points": gone, "keys": len(gone) == len(points)}
-    house.operations.run("prune", new_id(house.clock), tenant_id, whole, progress)
+    house.operations.run("prune", new_id(house.clock), tenant_id, {**payload, "points": gone}, progress)
 
 
 def _run(
@@ -183,9 +182,9 @@ class Prune:
         }
 
     def prune(self, ctx: StepContext) -> JsonDict:
-        """Delete the chosen points that may still go: a drill may have proven one meanwhile, or begun with it. Of a
-        retired tenant, the keys that nothing needs any more too."""
-        may_go, gone, keys = self._may_go(ctx), [], set()
+        """Delete the chosen points that may still go: a drill may have proven one meanwhile, or begun with it. Then the
+        keys that nothing needs any more."""
+        may_go, gone = self._may_go(ctx), []
         chosen: Any = ctx.payload["points"]
         for point_id in chosen:
             point = self._house.ledger.point(point_id)
@@ -193,12 +192,25 @@ class Prune:
                 delete_point(self._house, ctx, point)
             if point is not None and (point.status is PointStatus.DELETED or point_id in may_go):
                 gone.append(point_id)
-                keys.add(point.key)  # also of one that an earlier try deleted
-        if ctx.payload.get("keys") and len(gone) == len(chosen):
+        orphans = self._orphans(ctx)
+        if orphans:
             _, cloud = self._points.place(ctx)
-            for key in sorted(keys - {""}):
+            for key in sorted(orphans):
                 cloud.retire_key(key, KEY_DAYS)
         return {"gone": list(gone)}
+
+    def _orphans(self, ctx: StepContext) -> set[str]:
+        """Keys of deleted points that no point needs any more, and no tenant: one that lives has its own, also where an
+        earlier tenant of its id left one. Those that an earlier try didn't come to are among them."""
+        record, points = (
+            self._house.ledger.tenant(ctx.tenant),
+            self._house.ledger.points(tenant=ctx.tenant, deleted=True),
+        )
+        needed = {p.key for p in points if p.status is not PointStatus.DELETED}
+        orphans = {p.key for p in points} - needed - {""}
+        if orphans and record is not None and record.lifecycle is not Lifecycle.RETIRED:
+            orphans.discard(self._points.outputs(ctx).key_arn)
+        return orphans
 
     def _may_go(self, ctx: StepContext) -> set[str]:
         """Ids of the points that may be deleted now, under the lease."""

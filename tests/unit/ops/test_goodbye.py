@@ -10,7 +10,8 @@ import pytest
 
 from provisioner.model.change import Plan, Step, StepOp
 from provisioner.model.cloud import Health
-from provisioner.model.errors import ProvisionError, RefusedError, UsageError
+from provisioner.model.errors import LeaseHeldError, ProvisionError, RefusedError, UsageError
+from provisioner.model.ledger import Holder
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.recovery import PointStatus
 from provisioner.ops import drill, offboard, rest, restoring
@@ -227,12 +228,13 @@ def test_one_that_fails_serves_on_and_is_not_gone_on_with(acme: FakeHouse, tmp_p
     assert offboard.propose(acme, "acme", folder=tmp_path / "y").operation_id != seen.operation_id
 
 
-def test_a_drill_under_way_is_waited_for(acme: FakeHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_drill_under_way_is_waited_for(acme: FakeHouse, tmp_path: Path) -> None:
     left(acme, tmp_path / "x", now=True)
-    with monkeypatch.context() as patch:
-        patch.setattr(acme.ledger, "lease", lambda subject: subject if subject == "acme/drill" else None)
-        with pytest.raises(RefusedError, match="a drill of acme is under way"):
-            left(acme, tmp_path / "x", now=True)
+    holder = Holder("build-7", "boot", 4242, "1", "ci")
+    lease = acme.ledger.acquire_lease("acme/drill", "019drill", "a restore", holder, timedelta(hours=1))
+    with pytest.raises(LeaseHeldError, match="drill 019drill of acme is under way, by ci on build-7"):
+        left(acme, tmp_path / "x", now=True)
+    acme.ledger.release_lease(lease)
     assert left(acme, tmp_path / "x", now=True)["state"] == "retired"
 
 

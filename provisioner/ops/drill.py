@@ -19,7 +19,7 @@ from provisioner.ops.checks import verdict_of
 from provisioner.ops.desired import confirm_caller, freeze, present_args
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.many import each
-from provisioner.ops.operations import new_id, resume, unfinished
+from provisioner.ops.operations import find, new_id, resume, unfinished
 from provisioner.ops.quarantine import Quarantine, findings, proof_part, quarantine_args
 
 
@@ -172,7 +172,7 @@ def conclude(house: House, ctx: StepContext) -> JsonDict:
     checks = findings(ctx)
     verdict = verdict_of(checks)
     evidence = {
-        **_measured(ctx, proof),
+        **_measured(house, ctx, proof),
         "verdict": str(verdict),
         "point": proof["point"],
         "requested_at": proof["requested_at"],
@@ -199,12 +199,14 @@ def conclude(house: House, ctx: StepContext) -> JsonDict:
     return {**evidence, "evidence": record.number, "hash": record.hash}
 
 
-def _measured(ctx: StepContext, proof: Any) -> JsonDict:
+def _measured(house: House, ctx: StepContext, proof: Any) -> JsonDict:
     """Minutes of data that would have been lost at the request, and minutes until the product served again. A drill
-    that was cut off in its restore has no honest time."""
+    that was cut off in one of its phases has no honest time."""
     phases = {step: ctx.results[step].get("seconds") for step in ("restore", "verify", "probe")}
+    steps = find(house, ctx.operation_id).steps
+    again = ctx.results["restore"].get("resumed") or any(s.attempts > 1 for s in steps if s.name in ("verify", "probe"))
     known = [float(s) for s in phases.values() if s is not None]  # type: ignore[arg-type]
-    whole = len(known) == len(phases) and not ctx.results["restore"].get("resumed")
+    whole = len(known) == len(phases) and not again
     written = ctx.results["verify"].get("newest_write")
     lost = datetime.fromisoformat(proof["requested_at"]) - datetime.fromisoformat(str(written)) if written else None
     return {
@@ -217,7 +219,8 @@ def _measured(ctx: StepContext, proof: Any) -> JsonDict:
 def _remember(
     house: House, ctx: StepContext, evidence: JsonDict, verdict: Verdict, at: datetime, *, fewer_rows: bool
 ) -> None:
-    """The newest drill, and the newest one that passed: an inconclusive one takes no proof away.
+    """The newest drill, and the newest one that passed: an inconclusive one takes no proof away, and one that has no
+    honest time takes no measured one away.
 
     `fewer_rows`: that is all that was found. It is told once: a customer may delete in good faith, and must not be
     without a proof, or unable to leave, for ever.
@@ -227,7 +230,8 @@ def _remember(
     kept = {k: evidence[k] for k in ("verdict", "point")}
     if verdict is Verdict.PASSED:
         more = ("rpo_minutes", "rto_minutes", "rows", "schema_version")
-        kept |= {k: evidence[k] for k in more} | {"proven_at": at.isoformat(), "proven_point": evidence["point"]}
+        kept |= {k: evidence[k] for k in more if evidence[k] is not None}
+        kept |= {"proven_at": at.isoformat(), "proven_point": evidence["point"]}
     elif fewer_rows and evidence["rows"] is not None:
         kept |= {k: evidence[k] for k in ("rows", "schema_version")}
     house.ledger.observe(ctx.tenant, "drill", {**before, **kept, "at": at.isoformat()})

@@ -172,7 +172,8 @@ def _of_active(
     found = prune.look(house, tenant.id, policy)
     if found.gone or found.databases:
         yield Job(tenant.id, "prune", "retention", partial(_prune, house, registry, tenant))
-    if _drill_due(house, tenant, record.facts.get("drill"), now):
+    # A backup that is gone on with comes before it.
+    if _drill_due(house, tenant, record.facts.get("drill"), now, PointStatus.AVAILABLE, PointStatus.CREATING):
         yield Job(tenant.id, "drill", f"every {policy.drill_days} days", partial(_prove, house, registry, tenant))
 
 
@@ -191,19 +192,20 @@ def _back_up(house: House, registry: RegistryView, tenant: Tenant, progress: Pro
     return backup.create_one(house, registry, tenant, progress, kind=PointKind.SCHEDULED, operation_id=operation_id)
 
 
-def _drill_due(house: House, tenant: Tenant, last: Fact | None, now: datetime) -> bool:
+def _drill_due(house: House, tenant: Tenant, last: Fact | None, now: datetime, *has: PointStatus) -> bool:
+    """`has`: what one of its recovery points must be."""
     if unfinished(house, tenant.id, "drill") is not None:
         return False
     verdict = Verdict(str(last.value["verdict"])) if last else None
     waits = drill_due(last.at if last else None, verdict, tenant.backup, now)
-    return waits and any(p.status is PointStatus.AVAILABLE for p in drill.own_points(house, tenant.id))
+    return waits and any(p.status in has for p in drill.own_points(house, tenant.id))
 
 
 def _prove(house: House, registry: RegistryView, tenant: Tenant, progress: Progress) -> object:
     """Somebody may have drilled it since the look. One that couldn't tell is tried again on another day: the id is of
     the day."""
-    now = house.clock.now()
-    if not _drill_due(house, tenant, house.ledger.fact(tenant.id, "drill"), now):
+    now, last = house.clock.now(), house.ledger.fact(tenant.id, "drill")
+    if not _drill_due(house, tenant, last, now, PointStatus.AVAILABLE):
         return NOTHING
     operation_id = scheduled_id(tenant.id, "drill", int(now.timestamp()) // 86_400, timedelta(days=1))
     return drill.drill_one(house, registry, tenant, progress, operation_id=operation_id)

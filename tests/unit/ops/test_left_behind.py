@@ -44,7 +44,7 @@ def test_a_recovery_point_that_is_only_begun_does_not_hide_that_one_is_due(acme:
     [point] = acme.ledger.points(tenant="acme")
     acme.ledger.save_point(replace(point, status=PointStatus.CREATING))  # as a process leaves it that is killed
     assert "backup" in wanted(acme)
-    assert [d.outcome for d in tick(acme, quiet)] == ["done"]
+    assert [(d.what, d.outcome) for d in tick(acme, quiet)] == [("backup", "done"), ("drill", "done")]
     assert [p.status for p in acme.ledger.points(tenant="acme")] == [PointStatus.AVAILABLE]
     assert len(acme.ledger.operations(kinds=("backup",))) == 1
 

@@ -74,7 +74,7 @@ def propose(house: House, tenant_id: str, *, folder: Path | None = None, now: bo
 def _refuse_elsewhere(tenant_id: str, payload: JsonDict, folder: Path | None) -> None:
     """Raise UsageError where the data of a goodbye under way isn't where it is wanted now."""
     handed: Any = payload.get("export") or {}
-    place = payload.get("folder") or handed.get("folder")
+    place: Any = payload.get("folder") or handed.get("folder")
     if folder is not None and place is not None and folder.resolve() != Path(place).resolve():
         raise UsageError(
             f"the goodbye of {tenant_id} goes on, with its data in {place}: {folder.absolute()} would get none",

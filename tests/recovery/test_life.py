@@ -3,6 +3,7 @@
 import shutil
 import signal
 import subprocess
+import time
 import urllib.error
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -62,8 +63,10 @@ def silent(installation: Installation, tenant: str = "acme") -> bool:
 
 
 def well(installation: Installation) -> None:
-    """The tenant serves, with all that it had."""
-    shown = installation.show("acme")
+    """The tenant serves, with all that it had. Where it was closed, its balancer takes some seconds to see it again."""
+    until = time.monotonic() + 30
+    while (shown := installation.show("acme"))["health"]["status"] != "healthy" and time.monotonic() < until:
+        time.sleep(0.2)
     assert (shown["state"], shown["health"]["status"]) == ("active", "healthy")
     assert notes(installation, "acme") == NOTES
     assert states(installation) == ["running", "available"]

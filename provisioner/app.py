@@ -47,6 +47,11 @@ class RegistryAt:
 
         registry.remove_tenant(self._path, tenant_id)
 
+    def move_channel(self, channel: str, release: str) -> None:
+        from provisioner import registry
+
+        registry.set_field(self._path, f"channels/{channel}", release)
+
 
 class App:
     """The `House` of the use cases. Adapters are made on first use, so that a command pays for what it needs."""

@@ -24,6 +24,7 @@ def environment(
     args = scope.args
     return {
         "TENANT": args.tenant,
+        "PURPOSE": "drill" if args.quarantine else "production",
         "RELEASE": args.release,
         "SCHEMA_VERSION": str(args.schema_version),
         "AWS_REGION": args.region,

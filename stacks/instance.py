@@ -41,8 +41,9 @@ def instance(database: stack.DatabaseArgs, shared: Neighbours) -> aws.rds.Instan
     scope, sizing = shared.scope, shared.scope.sizing
     identifier, name = scope.args.identifier(database), _name("database", database)
     log_groups = _log_groups(database, shared)
-    # One that waits for its end serves nobody who would miss it.
-    monitoring = None if database.kept else shared.monitoring
+    # One that waits for its end serves nobody who would miss it. What is broken is left as it is.
+    idle = database.kept and not database.broken
+    monitoring = None if idle else shared.monitoring
     guarded = scope.guarded and database.final is None
     return aws.rds.Instance(
         name,
@@ -65,7 +66,7 @@ def instance(database: stack.DatabaseArgs, shared: Neighbours) -> aws.rds.Instan
         db_subnet_group_name=shared.subnets,
         vpc_security_group_ids=[shared.group_id],
         parameter_group_name=shared.parameters,
-        multi_az=sizing.multi_az and not database.kept,
+        multi_az=sizing.multi_az and not idle,
         backup_retention_period=sizing.backup_retention_days,
         backup_window="01:00-02:00",
         maintenance_window=_maintenance_window(scope.args.ring),

@@ -8,6 +8,7 @@ import pulumi_aws as aws
 from stacks.policies import Statement, allow, document
 from stacks.scope import Scope
 
+KEPT_KEY = "kept-key"
 _USE = ("kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey")
 
 
@@ -42,8 +43,10 @@ class Secrets(pulumi.ComponentResource):
         self.register_outputs({"key_arn": self.key_arn, "product_secret_arn": secret.arn})
 
     def _key(self, scope: Scope) -> pulumi.Output[str]:
-        """A key that recovery points still need outlives the stack; the name that it is known by doesn't."""
+        """A key that recovery points still need outlives the stack; the name that it is known by doesn't. Its tag says
+        that it isn't a stack's: a tenant that gets the same id must not take over the key of the one before."""
         kept = scope.args.keep_key
+        tags = scope.tags("key") | ({"provision:resource": KEPT_KEY} if kept else {})
         key = aws.kms.Key(
             "key",
             description=f"All data of tenant {scope.args.tenant}",
@@ -52,7 +55,7 @@ class Secrets(pulumi.ComponentResource):
             deletion_window_in_days=30,
             multi_region=scope.sizing.multi_region_key,
             policy=document(*_key_policy(scope)),
-            tags=scope.tags("key"),
+            tags=tags,
             # What is protected stops a destroy, also where it would be left in the cloud.
             opts=pulumi.ResourceOptions(parent=self, protect=scope.guarded and not kept, retain_on_delete=kept),
         )

@@ -52,7 +52,10 @@ def list_(
     ids: Ids = None,
     deleted: Annotated[bool, typer.Option("--deleted", help="Also those that are gone.")] = False,
 ) -> object:
-    """List recovery points, newest first: age, size, and when each was last proven. Retired tenants' too."""
+    """List recovery points, newest first: age, size, when each was last proven, and the verdict of its newest drill.
+
+    Retired tenants' too.
+    """
     from provisioner.cli.points import listing
 
     return listing(session, selection, ids or [], deleted=deleted)

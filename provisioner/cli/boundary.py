@@ -1,5 +1,6 @@
 """The one place where exceptions become exit codes and words on stderr; a bug's traceback goes to a log file."""
 
+import errno
 import os
 import sys
 import traceback
@@ -7,11 +8,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 import typer
 
 from provisioner.model.errors import EngineError, ExitCode, ProvisionError, RegistryError
 from provisioner.settings import private
+
+_NO_BUG = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+"""What this machine refuses: rights, and room."""
 
 
 @contextmanager
@@ -31,10 +36,14 @@ def boundary(log_folder: Callable[[], Path]) -> Iterator[None]:
         raise typer.Exit(int(ExitCode.FAILED)) from None
     except (typer.Exit, typer.Abort, typer.TyperException):
         raise
-    except Exception as error:  # noqa: BLE001 - the outermost boundary: a bug becomes words and a log file
-        path = _log(log_folder)
-        say(f"{type(error).__name__}: {error}", hint=f"this is a bug in provision; its traceback is in {path}")
+    except OSError as error:
+        if error.errno not in _NO_BUG:
+            _bug(error, log_folder)
+        where = f"{error.filename}: " if error.filename else ""
+        say(f"{where}{error.strerror}", hint="mend that, then run the same command again: it goes on where it stopped")
         raise typer.Exit(int(ExitCode.FAILED)) from None
+    except Exception as error:  # noqa: BLE001 - the outermost boundary: a bug becomes words and a log file
+        _bug(error, log_folder)
 
 
 def complain(error: ProvisionError) -> None:
@@ -52,6 +61,12 @@ def say(message: str, *, hint: str | None = None) -> None:
     typer.echo(typer.style("error", fg="red", bold=True) + f": {message}", err=True)
     if hint:
         typer.echo(typer.style("next", fg="cyan") + f":  {hint}", err=True)
+
+
+def _bug(error: Exception, log_folder: Callable[[], Path]) -> NoReturn:
+    path = _log(log_folder)
+    say(f"{type(error).__name__}: {error}", hint=f"this is a bug in provision; its traceback is in {path}")
+    raise typer.Exit(int(ExitCode.FAILED)) from None
 
 
 def _log(log_folder: Callable[[], Path]) -> str:

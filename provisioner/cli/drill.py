@@ -55,7 +55,10 @@ def report(
 
 
 def reap(session: Session) -> object:
-    """Go on with drills whose process is gone, so that their quarantines end. `provision worker` does it by itself."""
+    """End the quarantines of drills and offboardings whose process is gone. `provision worker` does it by itself.
+
+    The drills go on; an offboarding waits for whoever began it, and makes another quarantine.
+    """
     from provisioner.cli.proofs import reaped
 
     return reaped(session)

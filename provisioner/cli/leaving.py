@@ -39,8 +39,8 @@ def exported(session: Session, tenant_id: str, folder: Path | None) -> Exported:
 
 def offboarded(session: Session, tenant_id: str, *, now: bool, again: str | None, folder: Path | None) -> Left:
     """Do what comes next, and with `now` all that comes after it."""
-    house, where = session.app, folder or Path(f"{tenant_id}-export")
-    goodbye = offboard.propose(house, tenant_id, folder=where, now=now)
+    house = session.app
+    goodbye = offboard.propose(house, tenant_id, folder=folder, now=now)
     tell_callers(session, [goodbye.payload])
     if goodbye.kind == "retire" or now:
         type_again(f"the tenant's id ({tenant_id})", tenant_id, again)
@@ -50,7 +50,7 @@ def offboarded(session: Session, tenant_id: str, *, now: bool, again: str | None
     with progress() as sink:
         result: Any = offboard.carry_out(house, goodbye, sink)
         if goodbye.kind == "offboard" and now:
-            goodbye = offboard.propose(house, tenant_id, folder=where, now=True)
+            goodbye = offboard.propose(house, tenant_id, now=True)
             result = offboard.carry_out(house, goodbye, sink)
     if goodbye.kind == "retire":
         return Left(tenant_id, "retired", certificate=result["hash"], next=f"provision certificate {tenant_id}")

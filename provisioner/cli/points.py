@@ -10,11 +10,12 @@ from provisioner.cli.results import Table, exit_code
 from provisioner.cli.running import tell_callers
 from provisioner.cli.selection import chosen, selector
 from provisioner.cli.tables import age
-from provisioner.model.recovery import RecoveryPoint
+from provisioner.model.recovery import RecoveryPoint, Verdict
 from provisioner.model.selector import select
 from provisioner.ops import prune as pruning
 
-_COLUMNS = ["tenant", "point", "kind", "status", "age", "size_gib", "release", "schema", "proven", "expires", "copies"]
+_COLUMNS = ["tenant", "point", "kind", "status", "age", "size_gib", "release", "schema"]
+_COLUMNS += ["proven", "verdict", "expires", "copies"]
 
 
 def listing(session: Session, selection: Selection, ids: Sequence[str], *, deleted: bool) -> Table:
@@ -43,13 +44,20 @@ def _row(point: RecoveryPoint) -> dict[str, object]:
         "release": point.release,
         "schema": point.schema_version,
         "proven_at": point.proven_at,
-        "proven": f"{age(point.proven_at)} ago" if point.proven_at else "never",
+        "proven": _proven(point),
         "verdict": str(point.verdict) if point.verdict else None,
         "expires": point.expires,
         "copies": ", ".join(c.region for c in point.copies),
         "key": point.key,
         "config_digest": point.config_digest,
     }
+
+
+def _proven(point: RecoveryPoint) -> str:
+    """A drill that failed since takes the proof away; one that couldn't tell doesn't."""
+    if point.proven_at is None:
+        return "never"
+    return "no longer" if point.verdict is Verdict.FAILED else f"{age(point.proven_at)} ago"
 
 
 def pruned(session: Session, selection: Selection, ids: Sequence[str] | None, *, dry_run: bool, at_once: int) -> Table:

@@ -13,6 +13,7 @@ from provisioner.model.errors import ExitCode
 from provisioner.model.recovery import Verdict
 from provisioner.model.selector import select
 from provisioner.ops import drill
+from provisioner.ops.places import written
 from provisioner.ops.report import page, report
 from provisioner.ops.worker import reap
 
@@ -63,7 +64,8 @@ def reported(session: Session, selection: Selection, ids: Sequence[str] | None, 
     tenants = session.app.registry().load().tenants()
     found = report(session.app, here(session.app, select(tenants, words) if words.narrows else tenants))
     if html is not None:
-        html.write_text(page(found, session.app.clock.now()))
+        with written(html):
+            html.write_text(page(found, session.app.clock.now()))
     rows = [
         {
             "tenant": s.tenant,
@@ -84,9 +86,11 @@ def reported(session: Session, selection: Selection, ids: Sequence[str] | None, 
 
 
 def reaped(session: Session) -> Table:
-    """End what dead drills left."""
+    """End what dead drills and offboardings left."""
     with progress() as sink:
         done = reap(session.app, sink)
-    rows = [{"tenant": d.tenant, "outcome": d.outcome, "detail": d.detail} for d in done]
+    rows = [
+        {"tenant": d.tenant, "what": d.what, "outcome": d.outcome, "detail": d.detail, "next": d.hint} for d in done
+    ]
     failed = any(d.outcome == "failed" for d in done)
-    return Table(["tenant", "outcome", "detail"], rows, ExitCode.FAILED if failed else ExitCode.DONE)
+    return Table(["tenant", "what", "outcome", "detail", "next"], rows, ExitCode.FAILED if failed else ExitCode.DONE)

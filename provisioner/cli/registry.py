@@ -38,11 +38,13 @@ def schema(
 
     from provisioner import registry
     from provisioner.cli.results import Text
+    from provisioner.ops.places import written
 
     del session
     text = registry.schema_text()
     if write is not None:
-        write.write_text(text)
+        with written(write):
+            write.write_text(text)
         return Text(f"{write} is written", {"path": str(write)})
     return Text(text, json.loads(text))
 

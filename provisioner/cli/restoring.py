@@ -1,6 +1,7 @@
 """`provision restore`, from the words to the result."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import typer
 
@@ -14,15 +15,15 @@ from provisioner.ops import into, restoring
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """How a restore ended."""
+    """How a restore ended. `old_database`: the one that is kept until `kept_until`; None where it was gone."""
 
     tenant: str
     state: str
     url: str
     release: str
     moment: str
-    old_database: str
-    kept_until: str
+    old_database: str | None
+    kept_until: str | None
     operation: str
 
 
@@ -62,5 +63,5 @@ def abandoned(session: Session, tenant_id: str) -> object:
 
 
 def _result(proposal: restoring.Proposal, result: JsonDict) -> Restored:
-    words = {k: str(result[k]) for k in ("url", "release", "moment", "old_database", "kept_until")}
-    return Restored(tenant=proposal.tenant, state="active", operation=proposal.operation_id, **words)
+    told: Any = {k: result[k] for k in ("url", "release", "moment", "old_database", "kept_until")}
+    return Restored(tenant=proposal.tenant, state="active", operation=proposal.operation_id, **told)

@@ -16,7 +16,10 @@ def worker(
     session: Session,
     once: Annotated[bool, typer.Option("--once", help="Do what is due now, then end.")] = False,
     interval: Annotated[float, typer.Option("--interval", min=1, help="Seconds between two looks.")] = 60.0,
-    max_concurrency: Annotated[int, typer.Option("--max-concurrency", min=1, max=64, help="Tenants at once.")] = 4,
+    max_concurrency: Annotated[
+        int,
+        typer.Option("--max-concurrency", min=1, max=64, help="Backups at once; as many drills, as many others."),
+    ] = 4,
 ) -> object:
     """Do what is due: backups, retention, drills, goodbyes whose day has come, and operations that were handed over.
 

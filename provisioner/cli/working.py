@@ -11,7 +11,8 @@ from provisioner.cli.framework import Session
 from provisioner.cli.progress import progress
 from provisioner.cli.results import Table
 from provisioner.model.errors import ExitCode, ProvisionError
-from provisioner.ops.worker import Done, tick
+from provisioner.ops.lanes import Done
+from provisioner.ops.worker import Worker, tick
 
 
 def now(session: Session, *, at_once: int) -> Table:
@@ -26,8 +27,8 @@ class _StoppedError(BaseException):
 
 
 def forever(session: Session, *, interval: float, at_once: int) -> None:
-    """Look again and again, until SIGTERM or ^C. What fails is told, and tried again at the next look. What doesn't end
-    in its time is left, and gone on with by the next worker."""
+    """Look again and again, until SIGTERM or ^C. What fails is told, and tried again later. What doesn't end in its
+    time is left, and gone on with by the next worker."""
     stopping = False
 
     def end(_number: int, _frame: FrameType | None) -> None:
@@ -35,23 +36,36 @@ def forever(session: Session, *, interval: float, at_once: int) -> None:
         if stopping:
             raise KeyboardInterrupt
         stopping = True
+        worker.stop()
         session.app.operations.close()
         raise _StoppedError
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
-    typer.echo(f"worker: looks every {interval:g} s", err=True)
     with progress() as sink, suppress(_StoppedError):
+        worker = Worker(session.app, sink, _tell, at_once=at_once)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, end)
+        typer.echo(f"worker: looks every {interval:g} s", err=True)
         while True:
             try:
-                for done in tick(session.app, sink, at_once=at_once):
-                    typer.echo(f"worker: {done.what} of {done.tenant}: {done.outcome}: {done.detail}", err=True)
-            except ProvisionError as error:
-                typer.echo(f"worker: {error.message}", err=True)
+                worker.look()
+            except Exception as error:  # noqa: BLE001 - a registry or a ledger that is out of reach comes back
+                words = error.message if isinstance(error, ProvisionError) else f"{type(error).__name__}: {error}"
+                typer.echo(f"worker: {words}", err=True)
             session.app.clock.sleep(interval)
 
 
+def _tell(done: Done, pause: float | None) -> None:
+    """One line on stderr. What had nothing to do isn't told."""
+    if done.outcome == "idle":
+        return
+    hint = f"; next: {done.hint}" if done.hint else ""
+    again = f"; tried again in {pause / 60:g} min" if pause is not None else ""
+    typer.echo(f"worker: {done.what} of {done.tenant}: {done.outcome}: {done.detail}{hint}{again}", err=True)
+
+
 def _table(done: Sequence[Done]) -> Table:
-    rows = [{"tenant": d.tenant, "what": d.what, "outcome": d.outcome, "detail": d.detail} for d in done]
+    rows = [
+        {"tenant": d.tenant, "what": d.what, "outcome": d.outcome, "detail": d.detail, "next": d.hint} for d in done
+    ]
     failed = any(d.outcome == "failed" for d in done)
-    return Table(["tenant", "what", "outcome", "detail"], rows, ExitCode.FAILED if failed else ExitCode.DONE)
+    return Table(["tenant", "what", "outcome", "detail", "next"], rows, ExitCode.FAILED if failed else ExitCode.DONE)

@@ -107,8 +107,8 @@ class AwsCloud:
     def retire_key(self, key_arn: str, days: int) -> None:
         keys.retire_key(self._clients, key_arn, days)
 
-    def fetch_files(self, bucket: str, prefix: str, folder: Path) -> list[StoredFile]:
-        return storage.fetch_files(self._clients, bucket, prefix, folder)
+    def fetch_files(self, bucket: str, prefix: str, folder: Path, *, without: str = "") -> list[StoredFile]:
+        return storage.fetch_files(self._clients, bucket, prefix, folder, without=without)
 
     def delete_files(self, bucket: str, prefix: str) -> None:
         storage.delete_files(self._clients, bucket, prefix)

@@ -14,7 +14,7 @@ from provisioner.model.errors import ProvisionError
 _CHUNK = 1 << 20
 
 
-def fetch_files(clients: Clients, bucket: str, prefix: str, folder: Path) -> list[StoredFile]:
+def fetch_files(clients: Clients, bucket: str, prefix: str, folder: Path, *, without: str = "") -> list[StoredFile]:
     """Fetch all objects below `prefix` into `folder`; see `ports.Cloud.fetch_files`. One that is deleted meanwhile is
     left out."""
     s3 = clients["s3"]
@@ -22,6 +22,7 @@ def fetch_files(clients: Clients, bucket: str, prefix: str, folder: Path) -> lis
     with translated("s3 ListObjectsV2"):
         pages = list(s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix))
     keys = [item["Key"] for page in pages for item in page.get("Contents", [])]
+    keys = [key for key in keys if not (without and key.startswith(_folder(without)))]
     # A key that ends in a slash is how consoles show an empty folder.
     paths = {key: _parts(key, prefix) for key in keys if not key.endswith("/")}
     fetched = []
@@ -34,7 +35,10 @@ def fetch_files(clients: Clients, bucket: str, prefix: str, folder: Path) -> lis
             try:
                 fetched.append(_write(folder, parts, body))
             except OSError as error:
-                raise ProvisionError(f"s3://{bucket}/{key} can't be written below {folder}: {error}") from error
+                raise ProvisionError(
+                    f"s3://{bucket}/{key} can't be written below {folder}: {error.strerror or error}; nothing is lost",
+                    hint="make room there, then the same command again",
+                ) from error
     return sorted(fetched, key=lambda f: f.path)
 
 

@@ -11,13 +11,15 @@ again: steps are idempotent by contract.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner.durable.attempt import Attempt, beside, describe
 from provisioner.durable.heartbeat import Heartbeat
+from provisioner.durable.holding import Holding
 from provisioner.model.change import Event, EventKind
 from provisioner.model.clock import Clock
 from provisioner.model.errors import CancelledError, ProvisionError, UndoneError, UnsupportedError, UsageError
@@ -65,6 +67,7 @@ class DurableOperations:
         self._heartbeat = Heartbeat(ledger, clock, ttl, beat)
         self._changed = threading.Condition()
         self._running: set[Attempt] = set()
+        self._holdings: set[Holding] = set()
         self._closed = False
         self._started: Runtime | None = None
 
@@ -114,14 +117,30 @@ class DurableOperations:
             )
         return self.run(operation.kind, operation.id, operation.tenant, operation.payload, progress)
 
+    @contextmanager
+    def hold(self, subject: str, work_id: str, reason: str) -> Iterator[Holding]:
+        """Hold a lease that isn't an operation's, as long as the body runs. Raises LeaseHeldError."""
+        holding = Holding(self._ledger.acquire_lease(subject, work_id, reason, self._holder, self._ttl))
+        try:
+            with self._changed:
+                self._holdings.add(holding)
+                if self._closed:
+                    holding.cancel.set()
+            with self._heartbeat.keeping(holding):
+                yield holding
+        finally:
+            with self._changed:
+                self._holdings.discard(holding)
+            self._ledger.release_lease(holding.lease)
+
     def close(self) -> None:
         """Ask running operations to stop, wait for their steps in flight, stop the threads. They stay resumable, in
         another object: this one begins nothing more, so that threads with more to do end too. Steps have the grace
         period once: closing again waits for nobody."""
         with self._changed:
             grace, self._closed = 0.0 if self._closed else self._grace, True
-            for attempt in self._running:
-                attempt.cancel.set()
+            for work in (*self._running, *self._holdings):
+                work.cancel.set()
             self._changed.wait_for(lambda: not self._running, grace)
         self._heartbeat.stop()
         if self._started is not None:

@@ -22,6 +22,10 @@ from provisioner.model.json import JsonDict
 from provisioner.model.ledger import Holder, Lease, OperationStatus
 
 
+ROLLOUT = "rollout"
+"""Whoever drives a rollout holds `rollout/ID`; no tenant is called so."""
+
+
 class LeaseRecords(Records):
     """One row a tenant."""
 
@@ -133,6 +137,11 @@ def _check_token(row: sa.RowMapping | None, tenant: str, token: int) -> None:
 def _held(lease: Lease) -> LeaseHeldError:
     holder, since = lease.holder, lease.acquired_at.isoformat(sep=" ", timespec="seconds")
     tenant, _, kind = lease.tenant.partition("/")
+    if tenant == ROLLOUT:
+        return LeaseHeldError(
+            f"rollout {kind} is being driven by {holder.user} on {holder.host} (pid {holder.pid}) since {since}",
+            hint=f"provision rollout status {kind} --watch",
+        )
     what = f"{kind} of tenant {tenant} is being done" if kind else f"tenant {tenant} is being changed"
     return LeaseHeldError(
         f"{what} by {holder.user} on {holder.host} (pid {holder.pid}): "

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from provisioner.model.json import canonical
 
-HEAD = "0002"
+HEAD = "0003"
 """Newest revision in `migrations/versions`: a ledger at it needs no alembic."""
 
 
@@ -157,6 +157,42 @@ recovery_points = sa.Table(
     sa.Column("operation_id", sa.String(64)),
     sa.Index("recovery_points_by_tenant", "tenant", "taken_at"),
     sa.Index("recovery_points_by_time", "taken_at"),
+)
+
+rollouts = sa.Table(
+    "rollouts",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("target", sa.String(64), nullable=False),
+    sa.Column("release", sa.String(64), nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("plan", JsonText, nullable=False),
+    sa.Column("by", sa.String(255), nullable=False),
+    sa.Column("started_at", Time, nullable=False),
+    sa.Column("updated_at", Time, nullable=False),
+    sa.Column("cause", sa.Text, nullable=False),
+    sa.Column("hint", sa.Text),
+    sa.Column("until", Time),
+    sa.Column("pause", sa.Text),
+    sa.Column("abort", sa.Text),
+    sa.Column("rollback", sa.Boolean, nullable=False),
+    sa.Index("rollouts_by_time", "started_at"),
+)
+
+# `open`: the tenant, as long as the rollout isn't over.
+rollout_steps = sa.Table(
+    "rollout_steps",
+    metadata,
+    sa.Column("rollout", sa.String(64), sa.ForeignKey("rollouts.id"), primary_key=True),
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("position", sa.Integer, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("cause", sa.Text),
+    sa.Column("ended_at", Time),
+    sa.Column("not_before", Time),
+    sa.Column("operation", sa.String(64)),
+    sa.Column("wish", sa.String(16)),
+    sa.Column("open", sa.String(64), unique=True),
 )
 
 # Append-only: triggers in both databases forbid UPDATE and DELETE.

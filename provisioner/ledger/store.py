@@ -5,11 +5,12 @@ from provisioner.ledger.evidence import EvidenceRecords
 from provisioner.ledger.journal import JournalRecords
 from provisioner.ledger.operations import OperationRecords
 from provisioner.ledger.points import PointRecords
+from provisioner.ledger.rollouts import RolloutRecords
 from provisioner.ledger.tenants import TenantRecords
 from provisioner.model.clock import Clock
 
 
-class SqlLedger(OperationRecords, PointRecords, TenantRecords, EvidenceRecords, JournalRecords):
+class SqlLedger(OperationRecords, PointRecords, RolloutRecords, TenantRecords, EvidenceRecords, JournalRecords):
     """The port `Ledger` on SQLite or PostgreSQL."""
 
     def close(self) -> None:

@@ -4,6 +4,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+_BROKEN = frozenset(
+    {
+        "failed",
+        "inaccessible-encryption-credentials",
+        "inaccessible-encryption-credentials-recoverable",
+        "incompatible-create",
+        "incompatible-network",
+        "incompatible-option-group",
+        "incompatible-parameters",
+        "incompatible-restore",
+        "insufficient-capacity",
+        "restore-error",
+        "storage-full",
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:
@@ -36,6 +52,11 @@ class Database:
     port: int | None
     deletion_protection: bool
     master_secret_arn: str | None
+
+    @property
+    def broken(self) -> bool:
+        """Whether RDS says that it doesn't serve and won't without help: no snapshot of it can be taken."""
+        return self.status in _BROKEN
 
 
 @dataclass(frozen=True, slots=True)

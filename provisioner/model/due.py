@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from provisioner.model.recovery import BackupPolicy, PointStatus, RecoveryPoint
+from provisioner.model.recovery import BackupPolicy, PointStatus, RecoveryPoint, Verdict
 from provisioner.model.retention import THINNED
 
 _MAKING = timedelta(hours=4)
@@ -28,6 +28,8 @@ def slot(policy: BackupPolicy, now: datetime) -> int:
     return int(now.timestamp()) // (policy.every_hours * 3600)
 
 
-def drill_due(last_drill_at: datetime | None, policy: BackupPolicy, now: datetime) -> bool:
-    """Whether the last drill was `drill_days` ago, or there was none."""
-    return last_drill_at is None or now - last_drill_at >= timedelta(days=policy.drill_days)
+def drill_due(last: datetime | None, verdict: Verdict | None, policy: BackupPolicy, now: datetime) -> bool:
+    """Whether the last drill was `drill_days` ago, or there was none. One that couldn't tell is tried again after a
+    day."""
+    days = 1 if verdict is Verdict.INCONCLUSIVE else policy.drill_days
+    return last is None or now - last >= timedelta(days=days)

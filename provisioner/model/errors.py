@@ -44,6 +44,12 @@ class RegistryError(UsageError):
         self.problems = problems
 
 
+class PausedError(ProvisionError):
+    """A rollout waits for a person."""
+
+    exit_code = ExitCode.PAUSED
+
+
 class LeaseHeldError(ProvisionError):
     """Somebody else is changing this tenant."""
 

@@ -1,6 +1,7 @@
 """The ports of the house. Rooms on one floor don't know each other: they meet here, and `app.py` introduces them."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -33,6 +34,7 @@ from provisioner.model.ledger import (
 )
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.recovery import Evidence, RecoveryPoint
+from provisioner.model.rollout.record import RolloutStore
 
 Progress = Callable[[Event], None]
 """Called from any thread; must return quickly and never raise."""
@@ -92,7 +94,7 @@ class Engine(Protocol):
         """Take a deployment over, in place of what is there. Raises EngineError where it isn't sound."""
 
 
-class Ledger(Protocol):
+class Ledger(RolloutStore, Protocol):
     """What happened and what holds. Safe from many threads and processes. Every write is one transaction."""
 
     def begin_operation(
@@ -274,9 +276,10 @@ class Cloud(Protocol):
     def retire_key(self, key_arn: str, days: int) -> None:
         """Have a key deleted in `days` (7 to 30); one that waits for its deletion or is gone is success."""
 
-    def fetch_files(self, bucket: str, prefix: str, folder: Path) -> list[StoredFile]:
-        """Fetch all objects below `prefix` (newest versions) into `folder`, without the prefix, each 0600 in folders
-        0700. A key that would leave the folder raises ProvisionError. Sorted by path."""
+    def fetch_files(self, bucket: str, prefix: str, folder: Path, *, without: str = "") -> list[StoredFile]:
+        """Fetch all objects below `prefix` (newest versions), but those below `without`, into `folder`, without the
+        prefix, each 0600 in folders 0700. A key that would leave the folder, and a file that can't be written, raise
+        ProvisionError. Sorted by path."""
 
     def delete_files(self, bucket: str, prefix: str) -> None:
         """Delete all objects and versions below `prefix`, which must not be empty; a bucket that is gone is success."""
@@ -359,6 +362,15 @@ class OperationDefinition:
     beside: bool = False
 
 
+class Hold(Protocol):
+    """A lease that isn't an operation's, while it is held."""
+
+    lease: Lease
+
+    def check(self) -> None:
+        """Raise LeaseLostError where another took it, CancelledError where this process shall stop."""
+
+
 class Operations(Protocol):
     """Runs operations durably: lease, intent before action, recorded steps, resumable after a kill."""
 
@@ -369,6 +381,9 @@ class Operations(Protocol):
 
     def resume(self, operation_id: str, progress: Progress) -> JsonDict:
         """Go on with an interrupted or failed operation under its frozen payload."""
+
+    def hold(self, subject: str, work_id: str, reason: str) -> AbstractContextManager[Hold]:
+        """Hold a lease that isn't an operation's, as long as the body runs. Raises LeaseHeldError."""
 
     def close(self) -> None:
         """Ask running operations to stop (their callers get CancelledError, and they can be resumed), wait for steps

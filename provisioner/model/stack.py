@@ -18,14 +18,15 @@ class DatabaseArgs:
     """One database of a tenant. The first one has no `suffix`; one that a restore makes has, and stands beside the
     others under a name of its own. It begins empty, or from `snapshot` (a name), or as `source` (an RDS resource id)
     was `at` a time (ISO 8601; None: as late as can be). `kept`: it serves no more and waits for its end, or it
-    doesn't serve yet. `final`: nothing protects it from deletion; the name of the snapshot that is taken then, "" for
-    none."""
+    doesn't serve yet. `broken`: it is kept, and nothing of it can be changed. `final`: nothing protects it from
+    deletion; the name of the snapshot that is taken then, "" for none."""
 
     suffix: str = ""
     snapshot: str | None = None
     source: str | None = None
     at: str | None = None
     kept: bool = False
+    broken: bool = False
     final: str | None = None
 
 

@@ -137,11 +137,12 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class Waiver:
-    """A named, expiring permission for exactly one stateful change: `operation` on the resource named `resource`. For
-    `restore-into` the resource is the id of the tenant that this one's data may be restored into."""
+    """A named, expiring permission for exactly one stateful change: `operation` on the resource named `resource`.
+    `create`: to make it again empty, where what was in it is lost. For `restore-into` the resource is the id of the
+    tenant that this one's data may be restored into."""
 
     resource: str
-    operation: Literal["replace", "delete", "restore-into"]
+    operation: Literal["replace", "delete", "create", "restore-into"]
     name: str
     reason: str
     expires: date

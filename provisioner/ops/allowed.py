@@ -4,7 +4,7 @@ or at a prompt, may not be true any more."""
 from datetime import date
 from typing import Any
 
-from provisioner.model.errors import RefusedError
+from provisioner.model.errors import LeaseHeldError, RefusedError
 from provisioner.model.ledger import TenantRecord
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import StepContext
@@ -55,15 +55,11 @@ def refuse_unknown(house: House, tenant_id: str, payload: Any) -> None:
 
 def refuse_early(house: House, ctx: StepContext) -> None:
     """The first attempt at a destruction: the tenant must still wait for it, with this very point, and that one must be
-    good. Raises RefusedError."""
+    good, and no drill of it may run. Raises RefusedError, LeaseHeldError."""
     operation = house.ledger.operation(ctx.operation_id)
     if operation is not None and operation.steps:
         return  # it has begun: from there it only goes forward
-    if house.ledger.lease(f"{ctx.tenant}/drill") is not None:
-        raise RefusedError(
-            f"a drill of {ctx.tenant} is under way, and what it makes would be left; nothing is destroyed",
-            hint="try again when it has ended",
-        )
+    refuse_drilled(house, ctx.tenant)
     final = ctx.payload.get("final")
     if final is None:
         refuse_unknown(house, ctx.tenant, ctx.payload)
@@ -79,6 +75,20 @@ def refuse_early(house: House, ctx: StepContext) -> None:
         raise RefusedError(
             f"the last recovery point of {ctx.tenant}, {final}, isn't there, or isn't proven; nothing is destroyed",
             hint=f"provision drill {ctx.tenant} --point {final}, or provision resume {ctx.tenant}",
+        )
+
+
+def refuse_drilled(house: House, tenant_id: str) -> None:
+    """Raise LeaseHeldError, which names it, while a drill or a rehearsal of the tenant runs: what it makes would be
+    left."""
+    for kind in ("drill", "rehearse"):
+        lease = house.ledger.lease(f"{tenant_id}/{kind}")
+        if lease is None:
+            continue
+        raise LeaseHeldError(
+            f"{kind} {lease.operation_id} of {tenant_id} is under way, by {lease.holder.user} on {lease.holder.host} "
+            f"(pid {lease.holder.pid}): what it makes would be left, so {tenant_id} can't be destroyed yet",
+            hint=f"the same command again when provision operations show {lease.operation_id} says that it has ended",
         )
 
 

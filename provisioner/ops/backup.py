@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from provisioner.model.change import Event, EventKind
 from provisioner.model.errors import ProvisionError, UsageError
 from provisioner.model.json import JsonDict
 from provisioner.model.ledger import Operation
@@ -11,6 +12,7 @@ from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import OperationDefinition, OperationStepDefinition, Progress, StepContext
 from provisioner.model.recovery import PointKind, PointStatus, RecoveryPoint
 from provisioner.model.tenant import Tenant
+from provisioner.ops.cut_off import cut_off, way_out
 from provisioner.ops.desired import confirm_caller, freeze, present_args
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.many import each
@@ -59,12 +61,21 @@ def create_one(
         result = resume(house, waiting.id, progress)
     else:
         payload = propose(house, registry, tenant, kind, operation_id or new_id(house.clock))
+        _warn_cut_off(house, tenant.id, progress)
         confirm_caller(house, payload, progress)
         result = house.operations.run("backup", str(payload["operation"]), tenant.id, payload, progress)
     found = house.ledger.point(str(result["point"]))
     if found is None:
         raise ProvisionError(f"recovery point {result['point']} is not in the ledger", hint="provision backup list")
     return found
+
+
+def _warn_cut_off(house: House, tenant_id: str, progress: Progress) -> None:
+    """A tenant that serves on goes without no backup because its restore was cut off, but somebody should know."""
+    restore = cut_off(house, tenant_id)
+    if restore is not None:
+        words = f"its restore {restore.id} was cut off: {way_out(restore)}"
+        progress(Event(EventKind.MESSAGE, tenant_id, "backup", message=words))
 
 
 def _outdated(house: House, waiting: Operation) -> bool:
@@ -96,7 +107,9 @@ def active(house: House, tenant_id: str, what: str, *also: Lifecycle) -> str:
     record = house.ledger.tenant(tenant_id)
     if record is None or record.assigned_release is None or record.lifecycle not in (Lifecycle.ACTIVE, *also):
         state = str(record.lifecycle) if record else "not made yet"
-        raise UsageError(f"tenant {tenant_id} can't be {what}: it is {state}", hint=f"provision show {tenant_id}")
+        restore = cut_off(house, tenant_id)
+        hint = way_out(restore) if restore else f"provision show {tenant_id}"
+        raise UsageError(f"tenant {tenant_id} can't be {what}: it is {state}", hint=hint)
     return record.assigned_release
 
 

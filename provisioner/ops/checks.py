@@ -1,5 +1,6 @@
 """What a restored database must show before it counts as proven. Pure: it judges what scripts on the machine said."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -12,8 +13,23 @@ from provisioner.model.recovery import Verdict
 ROW_FLOOR = 0.5
 """A table that has less than this part of the rows of the drill before is a finding: data doesn't halve by itself."""
 
-_REFUSED = ("permission denied", "canceling statement", "terminating connection", "connection to server", "out of mem")
-"""What PostgreSQL says where it did not look, and not what it found."""
+_STATE = re.compile(r"(?:ERROR|FATAL|PANIC):\s+([0-9A-Z]{5}): ")
+_FATAL = re.compile(r"(?:FATAL|PANIC):\s+(.*)")
+_DAMAGED = ("XX", "3D", "3F", "42P01", "42703", "58P01")
+"""How SQLSTATE begins where the data is damaged, or isn't what it must be: internal errors and corruption, a missing
+database, schema, table, column or file. All others are the server's, the network's or ours: nothing was looked at."""
+_BROKEN = re.compile(
+    r'invalid page|could not (?:open|read|access) |corrupt|cache lookup failed|database "\S+" does not'
+)
+"""The same in the words with which a server refuses a login: SQLSTATE isn't told there."""
+
+_REFUSED = re.compile(
+    r"permission denied|canceling statement|terminating connection|server closed the connection|connection to server"
+    r"|could not connect|too many clients|out of (?:shared )?mem|No space left on device|is not (?:available|installed)"
+    r"|could not open extension control file|function \S*(?:bt_index|verify_heapam)\S*\(.*\) does not exist"
+)
+"""What pg_amcheck says where it did not look, and not what it found."""
+_REMARK = re.compile(r"NOTICE|WARNING|pg_amcheck: warning")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +95,7 @@ def newest_write(seen: Mapping[str, Any]) -> datetime | None:
 
 def _tls(connection: Mapping[str, Any]) -> Check:
     if connection["value"] is None:
-        return Check("login", False, connection["error"] or "no answer")
+        return Check("login", _unread(connection["error"]), connection["error"] or "no answer")
     version = connection["value"]["tls"]
     return Check("login", bool(version), f"with {version}" if version else "the connection is not encrypted")
 
@@ -94,8 +110,10 @@ def _version(connection: Mapping[str, Any], wanted: str) -> Check:
 
 def _sentinel(sentinel: Mapping[str, Any], expected: Expected) -> list[Check]:
     row = sentinel["value"]
+    if row is None and sentinel["error"]:
+        return [Check("sentinel", _unread(sentinel["error"]), sentinel["error"])]
     if row is None:
-        return [Check("sentinel", False, sentinel["error"] or "there is no sentinel row")]
+        return [Check("sentinel", False, "there is no sentinel row")]
     owner, schema = row["tenant"], row["schema_version"]
     return [
         Check("sentinel", owner == expected.tenant, f"the data is of tenant {owner}, written at {row['written_at']}"),
@@ -106,25 +124,43 @@ def _sentinel(sentinel: Mapping[str, Any], expected: Expected) -> list[Check]:
 def _rows(rows: Mapping[str, Any], expected: Expected) -> Check:
     found = rows["value"]
     if found is None:
-        return Check("rows", False, rows["error"] or "no answer")
-    total = f"{sum(found.values())} rows in {len(found)} tables"
+        return Check("rows", _unread(rows["error"]), rows["error"] or "no answer")
     if not found:
         return Check("rows", False, "the product has no tables")
+    others = rows.get("unlisted") or {"tables": 0, "rows": 0}
+    total = f"{sum(found.values()) + others['rows']} rows in {len(found) + others['tables']} tables"
+    if others["tables"]:
+        total += f", of which the {len(found)} largest are listed and compared"
     if expected.rows is None or expected.rows_schema != expected.schema_version:
         return Check("rows", True, f"{total}; no drill before to compare with")
+    # One that isn't listed has no more rows than the smallest that is.
+    most, missing = (min(found.values()), "too few to be listed") if others["tables"] else (-1, "0")
     short = [
-        f"{table}: {found.get(table, 0)} of {before}"
+        f"{table}: {found.get(table, missing)} of {before}"
         for table, before in sorted(expected.rows.items())
-        if table not in found or found[table] < before * ROW_FLOOR
+        if found.get(table, most) < before * ROW_FLOOR
     ]
     return Check("rows", not short, f"{total}" if not short else f"fewer than before: {', '.join(short[:10])}")
 
 
 def _amcheck(seen: Mapping[str, Any]) -> Check:
     """pg_amcheck exits with 0 where all is sound, 1 where it could not look, and 2 where it found damage, or where the
-    server refused to look: that says nothing about the data."""
+    server refused to look: that says nothing about the data. Each complaint is a line, and lines of its own below it
+    that are indented."""
     code, text = seen["code"], seen["text"]
-    refused = any(word in text for word in _REFUSED)
     if code == 0:
         return Check("amcheck", True, "tables and indexes are sound")
-    return Check("amcheck", False if code == 2 and not refused else None, text or f"pg_amcheck ended with {code}")
+    complaints = [c for c in re.split(r"\n(?!\s)", text) if c.strip() and not _REMARK.match(c)]
+    damage = [c for c in complaints if not _REFUSED.search(c)]
+    # What it found comes first, however much it could not look at.
+    words = " ".join("\n".join(damage or complaints).split())[:1000] or f"pg_amcheck ended with {code}"
+    return Check("amcheck", False if code == 2 and damage else None, words)
+
+
+def _unread(error: str) -> bool | None:
+    """What an error says about the data that could not be read: False where it is damaged; None where nothing."""
+    state = _STATE.search(error)
+    if state is not None:
+        return False if state[1].startswith(_DAMAGED) else None
+    fatal = _FATAL.search(error)
+    return False if fatal is not None and _BROKEN.search(fatal[1]) else None

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from provisioner.model import firewall
 from provisioner.model.change import Plan, StepOp
 from provisioner.model.cloud import Health
 from provisioner.model.errors import RefusedError, TimedOutError
@@ -14,6 +13,7 @@ from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import OperationDefinition, OperationStepDefinition, RunOptions, StepContext
 from provisioner.model.stack import StackArgs, StackOutputs
 from provisioner.model.tenant import Target, Waiver
+from provisioner.ops import guard
 from provisioner.ops.desired import thaw_args, thaw_registry, thaw_target
 from provisioner.ops.house import House
 from provisioner.ops.machine import command, master_allowed
@@ -84,7 +84,7 @@ class Converge:
         if made and starts_anew(plan):
             raise state_lost(ctx.tenant, target)
         waivers: tuple[Waiver, ...] = thaw_waivers(ctx.payload)
-        firewall.check(ctx.tenant, plan, waivers, self._house.clock.now().date())
+        guard.check(self._house, ctx.tenant, target, stack, plan, waivers)
         return {"summary": dict(plan.summary())}
 
     def stack(self, ctx: StepContext) -> JsonDict:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from provisioner.model.errors import ProvisionError, UsageError
+from provisioner.model.errors import ProvisionError, RefusedError, UsageError
 from provisioner.model.json import JsonDict
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import OperationDefinition, OperationStepDefinition, Progress, StepContext
@@ -19,7 +19,7 @@ from provisioner.ops.checks import verdict_of
 from provisioner.ops.desired import confirm_caller, freeze, present_args, thaw_args
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.many import each
-from provisioner.ops.operations import new_id, resume, unfinished
+from provisioner.ops.operations import find, new_id, resume, unfinished
 from provisioner.ops.quarantine import Quarantine, findings, proof_part, quarantine_args
 
 
@@ -103,13 +103,36 @@ def choose(house: House, tenant_id: str, point: str | None) -> RecoveryPoint:
     """The tenant's newest available point, or the one that was asked for. Raises UsageError."""
     if point is not None:
         return own_point(house, tenant_id, point)
-    points = [p for p in house.ledger.points(tenant=tenant_id) if p.status is PointStatus.AVAILABLE]
+    points = [p for p in own_points(house, tenant_id) if p.status is PointStatus.AVAILABLE]
     if not points:
         raise UsageError(
             f"tenant {tenant_id} has no recovery point that could be restored",
             hint=f"provision backup create {tenant_id}",
         )
     return points[0]
+
+
+def own_points(house: House, tenant_id: str) -> list[RecoveryPoint]:
+    """The recovery points of the tenant that lives now, newest first: what an earlier one of its id left isn't its."""
+    began = _began(house, tenant_id)
+    return [p for p in house.ledger.points(tenant=tenant_id) if began is None or p.taken_at > began]
+
+
+def refuse_earlier(house: House, point: RecoveryPoint) -> None:
+    """Raise RefusedError for a recovery point of an earlier tenant of the same id: that may be another customer."""
+    began = _began(house, point.tenant)
+    if began is not None and point.taken_at <= began:
+        raise RefusedError(
+            f"recovery point {point.id} is of an earlier tenant {point.tenant}, which was retired at "
+            f"{began:%Y-%m-%d %H:%M} UTC; nothing was changed",
+            hint=f"provision backup list {point.tenant}",
+        )
+
+
+def _began(house: House, tenant_id: str) -> datetime | None:
+    """When the tenant before this one was retired; None where there was none."""
+    last = house.ledger.evidence(tenant=tenant_id, kind="retirement", limit=1)
+    return last[0].at if last else None
 
 
 def own_point(house: House, tenant_id: str, point: str) -> RecoveryPoint:
@@ -149,7 +172,7 @@ def conclude(house: House, ctx: StepContext) -> JsonDict:
     checks = findings(ctx)
     verdict = verdict_of(checks)
     evidence = {
-        **_measured(ctx, proof),
+        **_measured(house, ctx, proof),
         "verdict": str(verdict),
         "point": proof["point"],
         "requested_at": proof["requested_at"],
@@ -170,17 +193,20 @@ def conclude(house: House, ctx: StepContext) -> JsonDict:
     if point is not None:
         proven = record.at if verdict is Verdict.PASSED else point.proven_at
         house.ledger.save_point(replace(point, verdict=verdict, proven_at=proven))
-    wrong = [c.name for c in checks if c.ok is not True]
-    _remember(house, ctx, evidence, verdict, record.at, fewer_rows=wrong == ["rows"])
+    if point is None or point.id in {p.id for p in own_points(house, ctx.tenant)}:
+        wrong = [c.name for c in checks if c.ok is not True]
+        _remember(house, ctx, evidence, verdict, record.at, fewer_rows=wrong == ["rows"])
     return {**evidence, "evidence": record.number, "hash": record.hash}
 
 
-def _measured(ctx: StepContext, proof: Any) -> JsonDict:
+def _measured(house: House, ctx: StepContext, proof: Any) -> JsonDict:
     """Minutes of data that would have been lost at the request, and minutes until the product served again. A drill
-    that was cut off in its restore has no honest time."""
+    that was cut off in one of its phases has no honest time."""
     phases = {step: ctx.results[step].get("seconds") for step in ("restore", "verify", "probe")}
+    steps = find(house, ctx.operation_id).steps
+    again = ctx.results["restore"].get("resumed") or any(s.attempts > 1 for s in steps if s.name in ("verify", "probe"))
     known = [float(s) for s in phases.values() if s is not None]  # type: ignore[arg-type]
-    whole = len(known) == len(phases) and not ctx.results["restore"].get("resumed")
+    whole = len(known) == len(phases) and not again
     written = ctx.results["verify"].get("newest_write")
     lost = datetime.fromisoformat(proof["requested_at"]) - datetime.fromisoformat(str(written)) if written else None
     return {
@@ -193,7 +219,8 @@ def _measured(ctx: StepContext, proof: Any) -> JsonDict:
 def _remember(
     house: House, ctx: StepContext, evidence: JsonDict, verdict: Verdict, at: datetime, *, fewer_rows: bool
 ) -> None:
-    """The newest drill, and the newest one that passed: an inconclusive one takes no proof away.
+    """The newest drill, and the newest one that passed: an inconclusive one takes no proof away, and one that has no
+    honest time takes no measured one away.
 
     `fewer_rows`: that is all that was found. It is told once: a customer may delete in good faith, and must not be
     without a proof, or unable to leave, for ever.
@@ -203,7 +230,8 @@ def _remember(
     kept = {k: evidence[k] for k in ("verdict", "point")}
     if verdict is Verdict.PASSED:
         more = ("rpo_minutes", "rto_minutes", "rows", "schema_version")
-        kept |= {k: evidence[k] for k in more} | {"proven_at": at.isoformat(), "proven_point": evidence["point"]}
+        kept |= {k: evidence[k] for k in more if evidence[k] is not None}
+        kept |= {"proven_at": at.isoformat(), "proven_point": evidence["point"]}
     elif fewer_rows and evidence["rows"] is not None:
         kept |= {k: evidence[k] for k in ("rows", "schema_version")}
     house.ledger.observe(ctx.tenant, "drill", {**before, **kept, "at": at.isoformat()})

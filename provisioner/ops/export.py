@@ -3,7 +3,9 @@
 import hashlib
 import json
 import os
-from contextlib import nullcontext
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,15 +16,18 @@ from provisioner.model.json import JsonDict
 from provisioner.model.ports import OperationDefinition, OperationStepDefinition, Progress, StepContext
 from provisioner.ops.backup import active
 from provisioner.ops.bundle.sums import lines
-from provisioner.ops.desired import confirm_caller, freeze, stack_args
+from provisioner.ops.desired import confirm_caller, freeze, present_args
 from provisioner.ops.house import House
 from provisioner.ops.machine import answer, master_allowed
 from provisioner.ops.operations import new_id, unfinished
+from provisioner.ops.places import reason, refuse_unwritable, written
 from provisioner.ops.points import Points
 from provisioner.ops.scripts import Login, export_readme, login_script
 
 DUMP_DEADLINE = 6 * 3600.0
 PREFIX = "provision-export/"
+_MARK = ".unfinished"
+"""In the folder of an export that isn't at its end: whose it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +49,10 @@ def export(house: House, tenant_id: str, folder: Path, progress: Progress) -> Ex
     if waiting is not None and waiting.payload["folder"] == str(folder):
         operation_id, payload = waiting.id, waiting.payload
     else:
-        refuse_folder(folder)
+        refuse_folder(folder, tenant_id)
         registry, operation_id = house.registry().load(), new_id(house.clock)
         tenant = registry.tenant(tenant_id)
-        args = stack_args(house, registry, tenant, active(house, tenant_id, "exported"))
+        args = present_args(house, registry, tenant, active(house, tenant_id, "exported"))
         payload = freeze(house, registry, tenant, args, folder=str(folder))
     confirm_caller(house, payload, progress)
     result: Any = house.operations.run("export", operation_id, tenant_id, payload, progress)
@@ -61,14 +66,19 @@ def thaw_exported(result: JsonDict) -> Exported:
     return Exported(folder, folder / "database.dump", raw["release"], raw["schema_version"], raw["files"], raw["size"])
 
 
-def refuse_folder(folder: Path) -> None:
-    """Raise UsageError where an export would mix with something else."""
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} is there already and not empty", hint="name another folder")
+def refuse_folder(folder: Path, tenant_id: str) -> None:
+    """Raise UsageError where an export would mix with something else, or can't be written. What an export of the same
+    tenant left that was cut off may be there."""
+    with written(folder):
+        there = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+        mark = folder / _MARK
+        if there and not (mark.is_file() and mark.read_text() == tenant_id):
+            raise UsageError(f"{folder} is there already and not empty", hint="name another folder")
+    refuse_unwritable(folder)
 
 
 class Export:
-    """Steps of `export`, over one house. `offboard` takes the same two. `closed`: the product can't log in."""
+    """Steps of `export`, over one house. `offboard` takes the same. `closed`: the product can't log in."""
 
     def __init__(self, house: House, *, closed: bool = False) -> None:
         self._house = house
@@ -81,7 +91,7 @@ class Export:
 
     def steps(self) -> tuple[OperationStepDefinition, ...]:
         """In order."""
-        return (OperationStepDefinition("dump", self.dump), OperationStepDefinition("fetch", self.fetch))
+        return tuple(OperationStepDefinition(name, getattr(self, name)) for name in ("dump", "fetch", "tidy"))
 
     def dump(self, ctx: StepContext) -> JsonDict:
         """`pg_dump` on the tenant's machine, into the tenant's own bucket."""
@@ -94,13 +104,32 @@ class Export:
         return {"size": int(found["size"]), "sha256": str(found["sha256"])}
 
     def fetch(self, ctx: StepContext) -> JsonDict:
-        """Dump and files come here, are compared, and get their checksums; the dump leaves the bucket again."""
+        """Dump and files come here, are compared, and get their checksums. Raises ProvisionError where there is no room
+        for them."""
+        folder = Path(str(ctx.payload["folder"]))
+        refuse_folder(folder, ctx.tenant)
+        with _room(ctx, folder):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write(folder / _MARK, ctx.tenant)
+            return self._fetch(ctx, folder)
+
+    def tidy(self, ctx: StepContext) -> JsonDict:
+        """The dump leaves the bucket, once it is on record that it arrived."""
+        _, cloud = self._points.place(ctx)
+        folder = Path(str(ctx.payload["folder"]))
+        cloud.delete_files(self._points.outputs(ctx).files_bucket, PREFIX)
+        with _room(ctx, folder):
+            (folder / _MARK).unlink(missing_ok=True)
+        return dict(ctx.results["fetch"])
+
+    def _fetch(self, ctx: StepContext, folder: Path) -> JsonDict:
         args, cloud = self._points.place(ctx)
-        folder, bucket = Path(str(ctx.payload["folder"])), self._points.outputs(ctx).files_bucket
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        bucket = self._points.outputs(ctx).files_bucket
         dump = self._fetched(ctx, folder, bucket)
-        cloud.delete_files(bucket, PREFIX)
-        files = cloud.fetch_files(bucket, "", folder / "files")
+        # All are fetched at each try, and none stays that isn't in the bucket any more.
+        if (folder / "files").exists():
+            shutil.rmtree(folder / "files")
+        files = cloud.fetch_files(bucket, "", folder / "files", without=PREFIX)
         described = {
             "format": 1,
             "tenant": ctx.tenant,
@@ -123,17 +152,36 @@ class Export:
         }
 
     def _fetched(self, ctx: StepContext, folder: Path, bucket: str) -> StoredFile:
-        """The dump, fetched now or by an earlier try. Raises ProvisionError where it isn't what was written."""
-        path, wanted = folder / "database.dump", str(ctx.results["dump"]["sha256"])
-        if not path.is_file() or file_digest(path) != wanted:
-            _, cloud = self._points.place(ctx)
-            cloud.fetch_files(bucket, PREFIX, folder)
-        if not path.is_file() or file_digest(path) != wanted:
-            raise ProvisionError(
-                f"the dump of {ctx.tenant} did not arrive whole in {path} (SHA-256 must be {wanted})",
-                hint=f"provision export {ctx.tenant} into another folder",
-            )
-        return StoredFile("database.dump", path.stat().st_size, wanted)
+        """The dump, fetched now or by an earlier try, and made again where the bucket has it no more. Raises
+        ProvisionError where it isn't what was written."""
+        path, expected = folder / "database.dump", str(ctx.results["dump"]["sha256"])
+        _, cloud = self._points.place(ctx)
+        for again in (False, True):
+            if again:
+                expected = str(self.dump(ctx)["sha256"])
+            if not _is(path, expected):
+                cloud.fetch_files(bucket, PREFIX, folder)
+            if _is(path, expected):
+                return StoredFile("database.dump", path.stat().st_size, expected)
+        raise ProvisionError(
+            f"the dump of {ctx.tenant} did not arrive whole in {path} (SHA-256 must be {expected})",
+            hint="the same command again",
+        )
+
+
+@contextmanager
+def _room(ctx: StepContext, folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ProvisionError(
+            f"the export of {ctx.tenant} can't be written to {folder}: {reason(error)}; nothing is lost",
+            hint="make room there, then the same command again",
+        ) from error
+
+
+def _is(path: Path, digest: str) -> bool:
+    return path.is_file() and file_digest(path) == digest
 
 
 def file_digest(path: Path) -> str:

@@ -49,6 +49,10 @@ class RegistryView(Protocol):
         """The release that each channel is at."""
 
     @property
+    def default_channel(self) -> str:
+        """The one that tenants follow which name none."""
+
+    @property
     def freezes(self) -> tuple[Freeze, ...]:
         """When nobody may be changed."""
 
@@ -70,6 +74,9 @@ class RegistryFile(Protocol):
 
     def remove(self, tenant_id: str) -> None:
         """Remove an entry in place; one that is gone is success."""
+
+    def move_channel(self, channel: str, release: str) -> None:
+        """Move a channel in place; one that is there already is no change."""
 
 
 class House(Protocol):

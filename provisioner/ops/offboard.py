@@ -19,6 +19,7 @@ from provisioner.model.ports import OperationDefinition, OperationStepDefinition
 from provisioner.model.recovery import BackupPolicy, PointKind, Verdict
 from provisioner.ops.allowed import due_day, has_data, refuse_unknown
 from provisioner.ops.closing import close, closed, refuse_reopened, reopen
+from provisioner.ops.cut_off import refuse_cut_off
 from provisioner.ops.desired import check_ledger, confirm_caller, freeze, last_applied, stack_args, thaw_args
 from provisioner.ops.drill import conclude
 from provisioner.ops.export import Export, refuse_folder
@@ -42,11 +43,13 @@ class Goodbye:
     resumed: bool = False
 
 
-def propose(house: House, tenant_id: str, *, folder: Path, now: bool = False) -> Goodbye:
-    """The next operation. `now`: the grace period is left out. Raises UsageError for an unknown or retired tenant, and
-    for one whose day hasn't come."""
+def propose(house: House, tenant_id: str, *, folder: Path | None = None, now: bool = False) -> Goodbye:
+    """The next operation. `folder`: where the data goes, or `ID-export`. `now`: the grace period is left out. Raises
+    UsageError for an unknown or retired tenant, for one whose day hasn't come, and where the data went or goes
+    elsewhere."""
     waiting = unfinished(house, tenant_id, "offboard", "retire")
     if waiting is not None and not _vain(house, waiting):
+        _refuse_elsewhere(tenant_id, waiting.payload, folder)
         return Goodbye(tenant_id, waiting.kind, waiting.id, waiting.payload, resumed=True)
     record = house.ledger.tenant(tenant_id)
     if record is not None and record.lifecycle is Lifecycle.RETIRED:
@@ -58,12 +61,25 @@ def propose(house: House, tenant_id: str, *, folder: Path, now: bool = False) ->
                 f"tenant {tenant_id} is suspended, and will be retired on {due}",
                 hint=f"provision resume {tenant_id} to keep it, or provision offboard {tenant_id} --now",
             )
-        return Goodbye(tenant_id, "retire", new_id(house.clock), propose_retire(house, tenant_id), due)
+        payload = propose_retire(house, tenant_id)
+        _refuse_elsewhere(tenant_id, payload, folder)
+        return Goodbye(tenant_id, "retire", new_id(house.clock), payload, due)
     if record is None or not has_data(record):
         payload = propose_retire(house, tenant_id)
         refuse_unknown(house, tenant_id, payload)
         return Goodbye(tenant_id, "retire", new_id(house.clock), payload)
-    return _propose_offboard(house, record, folder, now=now)
+    return _propose_offboard(house, record, folder or Path(f"{tenant_id}-export"), now=now)
+
+
+def _refuse_elsewhere(tenant_id: str, payload: JsonDict, folder: Path | None) -> None:
+    """Raise UsageError where the data of a goodbye under way isn't where it is wanted now."""
+    handed: Any = payload.get("export") or {}
+    place: Any = payload.get("folder") or handed.get("folder")
+    if folder is not None and place is not None and folder.resolve() != Path(place).resolve():
+        raise UsageError(
+            f"the goodbye of {tenant_id} goes on, with its data in {place}: {folder.absolute()} would get none",
+            hint=f"the same command with --export {place}, or without it",
+        )
 
 
 def _vain(house: House, waiting: Operation) -> bool:
@@ -107,7 +123,8 @@ def _propose_offboard(house: House, record: TenantRecord, folder: Path, *, now: 
             "made while it runs",
             hint=hints.get(record.lifecycle, f"provision operations list --tenant {record.id} --unfinished"),
         )
-    refuse_folder(folder)
+    refuse_cut_off(house, record.id, "offboarded")
+    refuse_folder(folder, record.id)
     base, policy = _base(house, record.id)
     operation_id, at = new_id(house.clock), house.clock.now()
     due = at.date() + timedelta(days=0 if now else policy.grace_days)

@@ -45,11 +45,12 @@ def supersede(house: House, operation: Operation, why: str) -> None:
 
 def points_in_use(house: House, tenant: str) -> set[str]:
     """Recovery points that an unfinished operation still needs."""
-    kinds = ("drill", "offboard", "restore", "retire")
+    kinds = ("drill", "offboard", "rehearse", "restore", "retire", "upgrade")
     found: set[str] = set()
     for operation in house.ledger.operations(tenant=tenant, statuses=UNFINISHED, kinds=kinds):
         payload: Any = operation.payload
         parts = [payload.get("proof") or {}, payload.get("source") or {}, {"point": payload.get("final")}]
+        parts.append({"point": (payload.get("point") or {}).get("id")} if operation.kind == "upgrade" else {})
         found |= {str(part["point"]) for part in parts if part.get("point")}
     return found
 

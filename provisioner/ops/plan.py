@@ -9,7 +9,6 @@ from threading import Event as Flag
 from threading import Thread
 from typing import Literal
 
-from provisioner.model import firewall
 from provisioner.model.change import Plan
 from provisioner.model.errors import ExitCode, ProvisionError, UsageError
 from provisioner.model.json import JsonDict
@@ -17,7 +16,9 @@ from provisioner.model.ledger import Operation, TenantRecord
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import RunOptions
 from provisioner.model.tenant import Tenant, desired_digest
+from provisioner.ops import guard
 from provisioner.ops.converge import starts_anew, state_lost
+from provisioner.ops.cut_off import cut_off, way_out
 from provisioner.ops.desired import freeze, stack_args
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.operations import unfinished
@@ -54,9 +55,9 @@ def decide(
     if waiting is not None and waiting.kind == "new-tenant":
         return Intention(tenant.id, "resume", "its creation is unfinished", operation_id=waiting.id)
     if record.lifecycle in _NOT_NOW or (waiting is not None and waiting.kind == "offboard"):
-        error = UsageError(
-            f"tenant {tenant.id} can't be applied: it is {record.lifecycle}", hint=f"provision show {tenant.id}"
-        )
+        restore = waiting if waiting is not None and waiting.kind == "restore" else None
+        hint = way_out(restore) if restore else f"provision show {tenant.id}"
+        error = UsageError(f"tenant {tenant.id} can't be applied: it is {record.lifecycle}", hint=hint)
         return Intention(tenant.id, "failed", error.message, error=error)
     reason = _why(tenant, record, program_version, refresh=refresh)
     return Intention(tenant.id, "change" if reason else "unchanged", reason or "its desired state was reached")
@@ -131,7 +132,7 @@ def _unless_interrupted(work: Callable[[], list[Intention]], cancel: Flag) -> li
 
 def _decided(house: House, tenant: Tenant, record: TenantRecord | None, *, refresh: bool) -> Intention:
     at_rest = record is None or record.lifecycle in (Lifecycle.ACTIVE, Lifecycle.RETIRED)
-    waiting = None if at_rest else unfinished(house, tenant.id)
+    waiting = None if at_rest else cut_off(house, tenant.id) or unfinished(house, tenant.id)
     return decide(tenant, record, waiting, house.program_version, refresh=refresh)
 
 
@@ -153,13 +154,14 @@ def _look(
         args = stack_args(house, registry, tenant, release)
         if decided.verdict == "create":
             check_quotas(house, tenant)
-        found = house.engine(tenant.target).preview(house.stack(args), options)
+        stack = house.stack(args)
+        found = house.engine(tenant.target).preview(stack, options)
         seen = replace(decided, plan=found)
         if record is not None and record.applied_digest is not None and starts_anew(found):
             raise state_lost(tenant.id, tenant.target)
         if record is not None and decided.verdict == "change":
             house.ledger.observe(tenant.id, "drift", {"changes": len(found.changes)})
-        firewall.check(tenant.id, found, tenant.waivers, house.clock.now().date())
+        guard.check(house, tenant.id, tenant.target, stack, found, tenant.waivers)
     except ProvisionError as error:
         verdict: Verdict = "refused" if error.exit_code is ExitCode.REFUSED else "failed"
         return replace(seen, verdict=verdict, reason=error.message, error=error)

@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from typing import Any, TypeGuard
 
-from provisioner.model import firewall
 from provisioner.model.errors import ProvisionError
 from provisioner.model.json import JsonDict
 from provisioner.model.ledger import Operation, OperationStatus
@@ -15,6 +14,7 @@ from provisioner.model.recovery import BackupPolicy, PointKind, PointStatus, Rec
 from provisioner.model.retention import expired, kept
 from provisioner.model.stack import DatabaseArgs, StackArgs
 from provisioner.model.tenant import Tenant, Waiver
+from provisioner.ops import guard
 from provisioner.ops.backup import active
 from provisioner.ops.converge import STACK_DEADLINE
 from provisioner.ops.desired import confirm_caller, freeze, known_databases, present_args, thaw_args, thaw_target
@@ -129,18 +129,17 @@ def prune_retired(house: House, tenant_id: str, progress: Progress) -> None:
     """The last recovery point of a retired tenant, when its day is over, and the key that only it needed. Retention
     doesn't judge here: it keeps the newest of a tenant that lives."""
     waiting = unfinished(house, tenant_id, "prune")
-    if waiting is not None and waiting.payload.get("keys"):
-        resume(house, waiting.id, progress)  # a key of it may still be there, and no point any more that names it
+    if waiting is not None:
+        resume(house, waiting.id, progress)  # a key may still be there, and no point any more that names it
         return
-    points, today = house.ledger.points(tenant=tenant_id), house.clock.now().date()
-    gone = [p.id for p in points if p.expires is not None and p.expires < today]
+    today = house.clock.now().date()
+    gone = [p.id for p in house.ledger.points(tenant=tenant_id) if p.expires is not None and p.expires < today]
     last = next(iter(house.ledger.operations(tenant=tenant_id, kinds=("retire",), limit=1)), None)
     if not gone or last is None:
         return
     payload = {k: last.payload[k] for k in ("registry", "target", "args", "digest")}
     confirm_caller(house, payload, progress)
-    whole = {**payload, "points": gone, "keys": len(gone) == len(points)}
-    house.operations.run("prune", new_id(house.clock), tenant_id, whole, progress)
+    house.operations.run("prune", new_id(house.clock), tenant_id, {**payload, "points": gone}, progress)
 
 
 def _run(
@@ -183,9 +182,9 @@ class Prune:
         }
 
     def prune(self, ctx: StepContext) -> JsonDict:
-        """Delete the chosen points that may still go: a drill may have proven one meanwhile, or begun with it. Of a
-        retired tenant, the keys that nothing needs any more too."""
-        may_go, gone, keys = self._may_go(ctx), [], set()
+        """Delete the chosen points that may still go: a drill may have proven one meanwhile, or begun with it. Then the
+        keys that nothing needs any more."""
+        may_go, gone = self._may_go(ctx), []
         chosen: Any = ctx.payload["points"]
         for point_id in chosen:
             point = self._house.ledger.point(point_id)
@@ -193,12 +192,25 @@ class Prune:
                 delete_point(self._house, ctx, point)
             if point is not None and (point.status is PointStatus.DELETED or point_id in may_go):
                 gone.append(point_id)
-                keys.add(point.key)  # also of one that an earlier try deleted
-        if ctx.payload.get("keys") and len(gone) == len(chosen):
+        orphans = self._orphans(ctx)
+        if orphans:
             _, cloud = self._points.place(ctx)
-            for key in sorted(keys - {""}):
+            for key in sorted(orphans):
                 cloud.retire_key(key, KEY_DAYS)
         return {"gone": list(gone)}
+
+    def _orphans(self, ctx: StepContext) -> set[str]:
+        """Keys of deleted points that no point needs any more, and no tenant: one that lives has its own, also where an
+        earlier tenant of its id left one. Those that an earlier try didn't come to are among them."""
+        record, points = (
+            self._house.ledger.tenant(ctx.tenant),
+            self._house.ledger.points(tenant=ctx.tenant, deleted=True),
+        )
+        needed = {p.key for p in points if p.status is not PointStatus.DELETED}
+        orphans = {p.key for p in points} - needed - {""}
+        if orphans and record is not None and record.lifecycle is not Lifecycle.RETIRED:
+            orphans.discard(self._points.outputs(ctx).key_arn)
+        return orphans
 
     def _may_go(self, ctx: StepContext) -> set[str]:
         """Ids of the points that may be deleted now, under the lease."""
@@ -216,16 +228,20 @@ class Prune:
         args, cloud = self._points.place(ctx)
         database = _database(ctx)
         name = args.identifier(database)
-        served = any(d.suffix == database.suffix for d in args.databases)
+        served, there = any(d.suffix == database.suffix for d in args.databases), cloud.database(name) is not None
         if served:
             wake_database(self._house, ctx, cloud, name)
-        if served or (cloud.database(name) is not None and not self._stated(ctx, args, database)):
+        if there and (served or not self._stated(ctx, args, database)):
             self._up(ctx, 0)
         return {"database": database.suffix}
 
     def delete(self, ctx: StepContext) -> JsonDict:
-        """It goes, with the last snapshot that it was given a name for."""
-        self._up(ctx, 1)
+        """It goes, with the last snapshot that it was given a name for. One that was protected and is gone leaves the
+        state by being read."""
+        args, cloud = self._points.place(ctx)
+        database = _database(ctx)
+        served = any(d.suffix == database.suffix for d in args.databases)
+        self._up(ctx, 1, refresh=served and cloud.database(args.identifier(database)) is None)
         return {"database": _database(ctx).suffix}
 
     def record(self, ctx: StepContext) -> JsonDict:
@@ -289,7 +305,7 @@ class Prune:
             operation_id=ctx.operation_id,
         )
 
-    def _up(self, ctx: StepContext, stage: int) -> None:
+    def _up(self, ctx: StepContext, stage: int, *, refresh: bool = False) -> None:
         """One of the two stages of its end. The firewall lets this one deletion pass, and no other."""
         args, database = thaw_args(ctx.payload), _database(ctx)
         suffix = database.suffix
@@ -303,9 +319,13 @@ class Prune:
         stack, today = self._house.stack(wanted_args), self._house.clock.now().date()
         name = f"database-{suffix}" if suffix else "database"
         allowed = Waiver(name, "delete", "provision", "its days after a restore are over", today)
-        plan = engine.preview(stack, RunOptions(refresh=True, cancel=ctx.cancel, deadline=STACK_DEADLINE))
-        firewall.check(ctx.tenant, plan, (allowed,) if stage else (), today)
-        options = RunOptions(progress=ctx.progress, cancel=ctx.cancel, deadline=STACK_DEADLINE, guard=ctx.guard)
+        plan = engine.preview(stack, RunOptions(refresh=refresh, cancel=ctx.cancel, deadline=STACK_DEADLINE))
+        # One that a dead process was making isn't in the state yet: it is taken over first.
+        waivers, makes = ((allowed,), ()) if stage else ((), (name,))
+        guard.check(self._house, ctx.tenant, target, stack, plan, waivers, makes=makes)
+        options = RunOptions(
+            refresh=refresh, progress=ctx.progress, cancel=ctx.cancel, deadline=STACK_DEADLINE, guard=ctx.guard
+        )
         engine.up(stack, options)
 
 

@@ -79,7 +79,7 @@ def propose(house: House, registry: RegistryView, tenant: Tenant, version: str) 
     """The frozen input. Raises UsageError without a recovery point, and as an upgrade would."""
     current = active(house, tenant.id, "rehearsed", Lifecycle.SUSPENDED)
     release = registry.release(version)
-    check(tenant, registry.release(current), release)
+    check(tenant, registry.release(current), release, registry.releases)
     operation_id, now, point = new_id(house.clock), house.clock.now(), choose(house, tenant.id, None)
     present = present_args(house, registry, tenant, point.release)
     args = replace(

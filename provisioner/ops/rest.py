@@ -11,7 +11,8 @@ from provisioner.model.recovery import PointKind
 from provisioner.ops.backup import active, propose
 from provisioner.ops.closing import closed, reopen
 from provisioner.ops.converge import Converge
-from provisioner.ops.desired import confirm_caller, freeze, stack_args
+from provisioner.ops.cut_off import refuse_cut_off
+from provisioner.ops.desired import confirm_caller, freeze, present_args
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.machine import machine_state
 from provisioner.ops.operations import new_id, unfinished
@@ -21,10 +22,12 @@ STOP_DEADLINE = 3600.0
 
 
 def propose_suspend(house: House, tenant_id: str) -> tuple[str, JsonDict]:
-    """The operation's id and input; one that was cut off goes on. Raises UsageError unless the tenant is active."""
+    """The operation's id and input; one that was cut off goes on. Raises UsageError unless the tenant is active, and
+    RefusedError where a restore was cut off."""
     waiting = unfinished(house, tenant_id, "suspend")
     if waiting is not None:
         return waiting.id, waiting.payload
+    refuse_cut_off(house, tenant_id, "suspended")
     registry, operation_id = house.registry().load(), new_id(house.clock)
     tenant = registry.tenant(tenant_id)
     return operation_id, propose(house, registry, tenant, PointKind.MANUAL, operation_id)
@@ -38,7 +41,7 @@ def propose_resume(house: House, tenant_id: str) -> tuple[str, JsonDict]:
     registry = house.registry().load()
     tenant = registry.tenant(tenant_id)
     release = suspended(house, tenant_id)
-    return new_id(house.clock), freeze(house, registry, tenant, stack_args(house, registry, tenant, release))
+    return new_id(house.clock), freeze(house, registry, tenant, present_args(house, registry, tenant, release))
 
 
 def suspended(house: House, tenant_id: str) -> str:
@@ -62,7 +65,7 @@ def stop_again(house: House, tenant_id: str, progress: Progress) -> JsonDict:
     """Stop what was started without anybody's asking."""
     registry = house.registry().load()
     tenant = registry.tenant(tenant_id)
-    args = stack_args(house, registry, tenant, suspended(house, tenant_id))
+    args = present_args(house, registry, tenant, suspended(house, tenant_id))
     return carry_out(house, "stop", tenant_id, new_id(house.clock), freeze(house, registry, tenant, args), progress)
 
 

@@ -4,29 +4,29 @@ The database that served is kept for some days, closed to the product, so that n
 """
 
 from dataclasses import asdict, dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from provisioner.model import firewall
 from provisioner.model.change import Event, EventKind
-from provisioner.model.errors import RefusedError
 from provisioner.model.json import JsonDict
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import Cloud, OperationDefinition, OperationStepDefinition, RunOptions, StepContext
 from provisioner.model.recovery import Verdict
 from provisioner.model.stack import DatabaseArgs, StackArgs, StackOutputs
 from provisioner.model.tenant import Waiver
+from provisioner.ops import guard
 from provisioner.ops.checks import Check, Expected, database_checks, verdict_of
 from provisioner.ops.converge import STACK_DEADLINE, Converge, stack_outputs
+from provisioner.ops.cut_off import fenced
 from provisioner.ops.desired import thaw_args, thaw_target
 from provisioner.ops.house import House
-from provisioner.ops.machine import answer, command, master_allowed
+from provisioner.ops.machine import answer, master_allowed
 from provisioner.ops.points import Points, snapshot_tags, until
+from provisioner.ops.present import Present, last_day, standing
 from provisioner.ops.quarantine import VERIFY_DEADLINE
 from provisioner.ops.scripts import Login, login_script
 from provisioner.ops.waivers import thaw_waivers
 
-FENCE_DEADLINE = 120.0
 # What RDS says of a restore that will never become a database.
 _DEAD = ("failed", "incompatible-restore", "incompatible-network", "incompatible-parameters")
 
@@ -71,24 +71,27 @@ def without(args: StackArgs, suffix: str, *, final: str | None) -> tuple[StackAr
 
 class Restore:
     """Steps of `restore`, over one house. The payload: `args` (as the tenant shall be), `before` (as it was), `source`,
-    `made` (the new database), `keep_until`, `point` (of the present)."""
+    `made` (the new database), `keep_days` (how long what it replaces is kept), `point` (of the present), `point_days`
+    (how long that is kept)."""
 
     def __init__(self, house: House) -> None:
         self._house = house
         self._points = Points(house)
+        self._present = Present(house)
         self._converge = Converge(house)
 
     def definitions(self) -> dict[str, OperationDefinition]:
         """The kind by name."""
-        own, points, converge = self, self._points, self._converge
+        own, present, converge = self, self._present, self._converge
         steps = (
-            ("mark", points.mark),
-            ("snapshot", points.snapshot),
-            ("copy", points.copy),
+            ("mark", present.mark),
+            ("snapshot", present.snapshot),
+            ("copy", present.copy),
             ("import", own.import_),
             ("beside", own.beside),
             ("verify", own.verify),
-            ("fence", own.fence),
+            ("renew", present.renew),
+            ("fence", present.fence),
             ("register", converge.register),
             ("stack", own.stack),
             ("bootstrap", converge.bootstrap),
@@ -127,13 +130,14 @@ class Restore:
 
     def beside(self, ctx: StepContext) -> JsonDict:
         """The restored database comes up beside the present one; nothing else changes. One that an earlier try could
-        not restore stays as it is for ever, so it is taken away first."""
+        not restore stays as it is for ever, so it is taken away first. A present one that is gone stays in the state
+        until the other serves: it isn't read, so that nothing is made in its place."""
         _, cloud = self._points.place(ctx)
         before, made = self._before(ctx), thaw_database(ctx)
         found = cloud.database(before.identifier(made))
         if found is not None and found.status in _DEAD:
             self._undo(ctx)
-        outputs = self._up(ctx, beside(before, made))
+        outputs = self._up(ctx, beside(before, made), refresh=self._present.missing(ctx) is None)
         return {"outputs": asdict(outputs)}
 
     def verify(self, ctx: StepContext) -> JsonDict:
@@ -156,25 +160,9 @@ class Restore:
             found["refused"] = "\n".join(f"  {c.name}: {c.detail}" for c in checks if not c.ok)
         return found
 
-    def fence(self, ctx: StepContext) -> JsonDict:
-        """From here on nobody writes into the database that served. Raises RefusedError where there is no other."""
-        refused = ctx.results["verify"].get("refused")
-        if refused is not None:
-            raise RefusedError(
-                f"what was restored for {ctx.tenant} isn't right; it was removed, the tenant is as before:\n{refused}",
-                hint=f"choose another: provision backup list {_source(ctx)['owner']}",
-            )
-        _, cloud = self._points.place(ctx)
-        outputs = _outputs(ctx, "beside")
-        login = Login.master(outputs, self._before(ctx).serving.suffix)
-        script = login_script("fence", login, user=outputs.database_user, closed=True)
-        with master_allowed(cloud, outputs.role_name, login.secret):
-            command(ctx, cloud, outputs.machine_id, script, "fence", FENCE_DEADLINE)
-        return {"closed": str(self._before(ctx).serving.suffix), "at": self._house.clock.now().isoformat()}
-
     def stack(self, ctx: StepContext) -> JsonDict:
         """The restored database serves: a machine of the release it belongs to, with its address."""
-        args = thaw_args(ctx.payload)
+        args = standing(self._points.place(ctx)[1], thaw_args(ctx.payload))
         outputs = self._up(ctx, args)
         kept = self._keep(ctx, args)
         resources: Any = self._house.engine(thaw_target(ctx.payload)).export(self._house.stack(args))
@@ -190,55 +178,57 @@ class Restore:
         _, cloud = self._points.place(ctx)
         drop_import(cloud, ctx.tenant, thaw_database(ctx))
         result = self._converge.finish(ctx)
-        old = self._before(ctx).identifier(self._before(ctx).serving)
-        until_day = str(ctx.results["stack"].get("kept", ctx.payload["keep_until"]))
-        words = (
-            f"{old} is kept until {until_day}, closed to the product; recovery point {ctx.results['snapshot']['point']}"
-        )
+        kept, point = ctx.results["stack"]["kept"], ctx.results["fence"]["point"]
+        old = self._before(ctx).identifier(self._before(ctx).serving) if kept else None
+        words = f"{old} is kept until {kept}, closed to the product" if kept else "nothing of the present was kept"
+        words += f"; recovery point {point}" if point else ""
         ctx.progress(Event(EventKind.MESSAGE, ctx.tenant, "restore", message=words))
-        return {**result, "moment": _source(ctx)["moment"], "old_database": old, "kept_until": until_day}
+        return {**result, "moment": _source(ctx)["moment"], "old_database": old, "kept_until": kept}
 
     def failed(self, ctx: StepContext, cause: str) -> None:
         """Before the switch the tenant serves as it did; afterwards only going on helps."""
         record = self._house.ledger.tenant(ctx.tenant)
         if record is None or record.lifecycle is not Lifecycle.RESTORING:
             return
-        goal = Lifecycle.FAILED if "fence" in ctx.results else Lifecycle(str(ctx.payload["was"]))
+        operation = self._house.ledger.operation(ctx.operation_id)
+        closing = operation is not None and fenced(operation)
+        goal = Lifecycle.FAILED if closing else Lifecycle(str(ctx.payload["was"]))
         self._house.ledger.set_lifecycle(ctx.tenant, goal, cause=cause, operation_id=ctx.operation_id)
 
-    def _up(self, ctx: StepContext, args: StackArgs) -> StackOutputs:
+    def _up(self, ctx: StepContext, args: StackArgs, *, refresh: bool = True) -> StackOutputs:
         """Bring the stack to `args`, if the firewall lets it."""
-        engine, stack = self._house.engine(thaw_target(ctx.payload)), self._house.stack(args)
-        self._house.ready(thaw_target(ctx.payload))
-        plan = engine.preview(stack, RunOptions(refresh=True, cancel=ctx.cancel, deadline=STACK_DEADLINE))
-        firewall.check(ctx.tenant, plan, thaw_waivers(ctx.payload), self._house.clock.now().date())
+        target, stack = thaw_target(ctx.payload), self._house.stack(args)
+        self._house.ready(target)
+        engine = self._house.engine(target)
+        plan = engine.preview(stack, RunOptions(refresh=refresh, cancel=ctx.cancel, deadline=STACK_DEADLINE))
+        makes = (_name(thaw_database(ctx)),)
+        guard.check(self._house, ctx.tenant, target, stack, plan, thaw_waivers(ctx.payload), makes=makes)
         options = RunOptions(
-            refresh=True, progress=ctx.progress, cancel=ctx.cancel, deadline=STACK_DEADLINE, guard=ctx.guard
+            refresh=refresh, progress=ctx.progress, cancel=ctx.cancel, deadline=STACK_DEADLINE, guard=ctx.guard
         )
         return stack_outputs(engine.up(stack, options).outputs)
 
     def _undo(self, ctx: StepContext) -> None:
         """Take the restored database away again: this one, and nothing else that holds data."""
-        engine, stack = self._house.engine(thaw_target(ctx.payload)), self._house.stack(self._before(ctx))
-        today = self._house.clock.now().date()
-        name = f"database-{thaw_database(ctx).suffix}"
+        target, stack = thaw_target(ctx.payload), self._house.stack(self._before(ctx))
+        engine, today = self._house.engine(target), self._house.clock.now().date()
+        name = _name(thaw_database(ctx))
         allowed = Waiver(name, "delete", "provision", "what was restored isn't right", today)
         plan = engine.preview(stack, RunOptions(cancel=ctx.cancel, deadline=STACK_DEADLINE))
-        firewall.check(ctx.tenant, plan, (allowed,), today)
+        guard.check(self._house, ctx.tenant, target, stack, plan, (allowed,))
         options = RunOptions(progress=ctx.progress, cancel=ctx.cancel, deadline=STACK_DEADLINE, guard=ctx.guard)
         engine.up(stack, options)
 
-    def _keep(self, ctx: StepContext, args: StackArgs) -> str:
+    def _keep(self, ctx: StepContext, args: StackArgs) -> str | None:
         """The tenant's databases from now on, and until when those that were replaced are kept. The days count from
-        the switch: a restore may be gone on with long after it was proposed. Returns the last day of this one's."""
+        the switch: a restore may be gone on with long after it was proposed. Returns the last day of this one's, None
+        where it is gone."""
         known = self._house.ledger.fact(ctx.tenant, "databases")
         facts: Any = known.value if known else {"until": {}}
-        ends = dict(facts["until"])
-        days: Any = ctx.payload.get("keep_days")
-        last = str(ctx.payload["keep_until"])
-        if days is not None:
-            last = keep_until(self._house.clock.now().date(), days).isoformat()
-        ends[self._before(ctx).serving.suffix] = last
+        ends, last, served = dict(facts["until"]), None, self._before(ctx).serving.suffix
+        days: Any = ctx.payload["keep_days"]
+        if any(d.suffix == served for d in args.databases):
+            last = ends[served] = last_day(self._house.clock.now().date(), days).isoformat()
         since = {args.serving.suffix: self._house.clock.now().isoformat(), **facts.get("since", {})}
         value: JsonDict = {"databases": [asdict(d) for d in args.databases], "until": ends, "since": since}
         self._house.ledger.observe(ctx.tenant, "databases", value)
@@ -264,9 +254,9 @@ def thaw_database(ctx: StepContext) -> DatabaseArgs:
     return DatabaseArgs(**ctx.payload["made"])  # type: ignore[arg-type]
 
 
-def keep_until(today: date, days: int) -> date:
-    """The last day on which a replaced database is kept."""
-    return today + timedelta(days=days)
+def _name(made: DatabaseArgs) -> str:
+    """Its logical name in the stack."""
+    return f"database-{made.suffix}"
 
 
 def _source(ctx: StepContext) -> Any:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from provisioner.model.errors import RefusedError, UsageError
@@ -14,13 +14,15 @@ from provisioner.model.recovery import PointKind
 from provisioner.model.stack import DatabaseArgs, StackArgs
 from provisioner.model.tenant import Tenant
 from provisioner.ops.backup import active
-from provisioner.ops.desired import confirm_caller, freeze, present_args, present_digest
-from provisioner.ops.drill import own_point
+from provisioner.ops.cut_off import cut_off, fenced, way_out
+from provisioner.ops.desired import confirm_caller, freeze, present_args, present_digest, thaw_args, thaw_target
+from provisioner.ops.drill import own_point, refuse_earlier
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.operations import new_id, resume, unfinished
 from provisioner.ops.points import wanted
+from provisioner.ops.present import lost, missing
 from provisioner.ops.prune import end_database
-from provisioner.ops.restore import Source, import_name, keep_until, switched
+from provisioner.ops.restore import Source, import_name, switched
 from provisioner.ops.waivers import freeze_waivers
 
 _JOURNAL = 10_000
@@ -45,12 +47,12 @@ def propose(house: House, tenant_id: str, to: str, *, owner: str | None = None) 
     Raises UsageError for what can't be meant, RefusedError without the owner's consent.
     """
     registry = house.registry().load()
-    waiting = _waiting(house, tenant_id)
+    waiting = cut_off(house, tenant_id)
     if waiting is not None:
         _same_words(waiting, to, owner or tenant_id)
         known: Any = waiting.payload["source"]
         source = Source(**{**known, "moment": datetime.fromisoformat(known["moment"])})
-        return Proposal(tenant_id, waiting.id, waiting.payload, source, str(waiting.payload["loss"]), resumed=True)
+        return Proposal(tenant_id, waiting.id, waiting.payload, source, _loss_of(house, waiting), resumed=True)
     tenant = registry.tenant(tenant_id)
     release = active(house, tenant_id, "restored", Lifecycle.FAILED)
     operation_id, before = new_id(house.clock), present_args(house, registry, tenant, release)
@@ -59,14 +61,10 @@ def propose(house: House, tenant_id: str, to: str, *, owner: str | None = None) 
     else:
         source = foreign_source(house, registry, str(owner), tenant_id, to)
     made = _database(tenant_id, source, operation_id)
-    return Proposal(
-        tenant_id,
-        operation_id,
-        _payload(house, registry, tenant, before, source, made, to, operation_id),
-        source,
-        loss(source, house.clock.now(), tenant),
-        resumed=False,
-    )
+    payload = _payload(house, registry, tenant, before, source, made, to, operation_id)
+    words = missing(house.cloud(tenant.target, tenant.region), before.identifier(before.serving))
+    told = lost(tenant_id, payload, house.clock.now(), words)
+    return Proposal(tenant_id, operation_id, payload, source, told, resumed=False)
 
 
 def carry_out(house: House, proposal: Proposal, progress: Progress) -> JsonDict:
@@ -75,29 +73,15 @@ def carry_out(house: House, proposal: Proposal, progress: Progress) -> JsonDict:
     return house.operations.run("restore", proposal.operation_id, proposal.tenant, proposal.payload, progress)
 
 
-def loss(source: Source, now: datetime, tenant: Tenant) -> str:
-    """What is written before it is asked: how much, since when, and where it can still be found."""
-    day = keep_until(now.date(), tenant.backup.keep_replaced_days)
-    if source.owner != tenant.id:
-        return (
-            f"all that {tenant.id} has now is replaced by what {source.owner} had at {source.moment:%Y-%m-%d %H:%M} UTC"
-        )
-    gone = words(now - source.moment)
-    return (
-        f"{gone} of writes since {source.moment:%Y-%m-%d %H:%M} UTC will be gone from {tenant.id}; "
-        f"they stay in the database that is replaced, which is kept until {day}, and in a recovery point of the present"
-    )
-
-
-def words(span: timedelta) -> str:
-    """As "3h12m", "2d4h" or "45s"."""
-    seconds = max(0, int(span.total_seconds()))
-    days, hours, minutes = seconds // 86400, seconds % 86400 // 3600, seconds % 3600 // 60
-    if days:
-        return f"{days}d{hours}h"
-    if hours:
-        return f"{hours}h{minutes:02}m"
-    return f"{minutes}m" if minutes else f"{seconds}s"
+def _loss_of(house: House, waiting: Operation) -> str:
+    """The same of one that goes on: what is lost by now, and not what was when it was asked for first."""
+    closed = next((s for s in waiting.steps if s.name == "fence"), None)
+    if closed is not None and closed.result:
+        return str(closed.result["lost"])
+    target, before = thaw_target(waiting.payload), thaw_args({"args": waiting.payload["before"]})
+    house.ready(target)
+    words = missing(house.cloud(target, before.region), before.identifier(before.serving))
+    return lost(waiting.tenant, waiting.payload, house.clock.now(), words)
 
 
 def _payload(
@@ -118,7 +102,7 @@ def _payload(
         database_schema=source.schema_version,
         image_id=house.image(tenant.target, version, tenant.region),
     )
-    days = policy.keep_replaced_days
+    days = policy.keep_replaced_days + policy.final_days
     return freeze(
         house,
         registry,
@@ -128,10 +112,9 @@ def _payload(
         before=asdict(before),
         source=source.json(),
         made=asdict(made),
-        keep_until=keep_until(now.date(), days).isoformat(),
-        keep_days=days,
-        point=wanted(tenant.id, policy, operation_id, PointKind.BEFORE_RESTORE, now, days=days + policy.final_days),
-        loss=loss(source, now, tenant),
+        keep_days=policy.keep_replaced_days,
+        point=wanted(tenant.id, policy, operation_id, PointKind.BEFORE_RESTORE, now, days=days),
+        point_days=days,
         said={"to": to, "owner": source.owner},
         waivers=freeze_waivers(tenant),
         was=str(_lifecycle(house, tenant.id)),
@@ -160,13 +143,13 @@ def abandon(house: House, tenant_id: str, progress: Progress) -> str:
     if begun is not None and begun.payload.get("abandons"):
         resume(house, begun.id, progress)
         return str(begun.payload["abandons"])
-    waiting = _waiting(house, tenant_id)
+    waiting = cut_off(house, tenant_id)
     if waiting is None:
         raise UsageError(f"no restore of {tenant_id} waits to be gone on with", hint=f"provision show {tenant_id}")
-    if any(s.name == "fence" for s in waiting.steps):
+    if fenced(waiting):
         raise UsageError(
             f"the restore of {tenant_id} has closed the database that served; now it can only go on",
-            hint=f"provision operations resume {waiting.id}",
+            hint=way_out(waiting),
         )
     registry, made = house.registry().load(), DatabaseArgs(**waiting.payload["made"])  # type: ignore[arg-type]
     end_database(house, registry, registry.tenant(tenant_id), made, progress, abandons=waiting.id)
@@ -216,6 +199,7 @@ def source_of(house: House, registry: RegistryView, tenant: Tenant, to: str) -> 
 
 def _from_point(house: House, cloud: Cloud, tenant: Tenant, to: str) -> Source:
     point = own_point(house, tenant.id, to)
+    refuse_earlier(house, point)
     found = cloud.snapshot(point.id)
     if found is None or found.status != "available":
         raise UsageError(
@@ -279,20 +263,11 @@ def _moment(to: str) -> datetime | None:
     return found.replace(tzinfo=found.tzinfo or UTC).astimezone(UTC)
 
 
-def _waiting(house: House, tenant_id: str) -> Operation | None:
-    """A restore that was cut off. One whose database was found wanting is over."""
-    found = unfinished(house, tenant_id, "restore")
-    whole = house.ledger.operation(found.id) if found else None
-    if whole is None or _lifecycle(house, tenant_id) is Lifecycle.RESTORING:
-        return whole
-    return None if any("refused" in s.result for s in whole.steps if s.name == "verify") else whole
-
-
 def _same_words(waiting: Operation, to: str, owner: str) -> None:
     said: Any = waiting.payload["said"]
     wanted_words: Mapping[str, str] = {"to": to, "owner": owner}
     if said != wanted_words:
         raise UsageError(
             f"an unfinished restore of {waiting.tenant} was asked for in other words ({said['to']} of {said['owner']})",
-            hint=f"provision operations resume {waiting.id}, or provision restore {waiting.tenant} --abandon",
+            hint=way_out(waiting),
         )

@@ -16,6 +16,7 @@ from provisioner.ops.desired import thaw_args, thaw_registry, thaw_target, unpro
 from provisioner.ops.house import House
 from provisioner.ops.leftovers import refuse_leftovers
 from provisioner.ops.points import wake_database
+from provisioner.ops.reaping import clear_all
 
 DEADLINE = 60 * 60.0
 
@@ -35,7 +36,8 @@ class Retire:
         return {"retire": OperationDefinition("retire", reason, steps, started=self.started, failed=self.failed)}
 
     def started(self, ctx: StepContext) -> None:
-        """Intent: from here on the tenant only goes forward. Raises RefusedError where it mustn't begin."""
+        """Intent: from here on the tenant only goes forward. Raises RefusedError where it mustn't begin, and
+        LeaseHeldError while a drill runs."""
         refuse_early(self._house, ctx)
         self._house.ledger.ensure_tenant(ctx.tenant, thaw_args(ctx.payload).target)
         self._house.ledger.set_lifecycle(ctx.tenant, Lifecycle.OFFBOARDING, operation_id=ctx.operation_id)
@@ -75,7 +77,9 @@ class Retire:
         return {"stack": "unprotected", "existed": existed(engine.export(stack)), "key": outputs.get("key_arn")}
 
     def destroy(self, ctx: StepContext) -> JsonDict:
-        """All resources of the stack, dependents first; the key stays where a recovery point needs it."""
+        """What drills left, which needs the tenant's key; then all resources of the stack, dependents first. The key
+        stays where a recovery point needs it. Raises LeaseHeldError while a drill runs."""
+        clear_all(self._house, ctx)
         engine, args = self._engine(ctx)
         options = RunOptions(progress=ctx.progress, cancel=ctx.cancel, deadline=DEADLINE, guard=ctx.guard)
         result = engine.destroy(self._house.stack(args), options)

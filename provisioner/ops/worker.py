@@ -4,24 +4,25 @@ Several workers may run on one ledger. What is due is derived from the ledger al
 schedule, and its lease decides who does it: the loser finds it done, or held, and goes on.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
 
 from provisioner.model.due import backup_due, drill_due, slot
-from provisioner.model.errors import LeaseHeldError, ProvisionError
 from provisioner.model.json import digest
-from provisioner.model.ledger import Operation, OperationStatus, TenantRecord
+from provisioner.model.ledger import Fact, Operation, OperationStatus, TenantRecord
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import Progress
-from provisioner.model.recovery import PointKind
+from provisioner.model.recovery import PointKind, PointStatus, Verdict
 from provisioner.model.tenant import Tenant
-from provisioner.ops import backup, drill, offboard, prune, rest
+from provisioner.ops import backup, drill, offboard, prune, reaping, rest
 from provisioner.ops.allowed import due_day
 from provisioner.ops.house import House, RegistryView
-from provisioner.ops.many import each
-from provisioner.ops.operations import UNFINISHED, find, resume, unfinished
+from provisioner.ops.lanes import NOTHING, Done, Job, Lanes, Patience
+from provisioner.ops.operations import UNFINISHED, resume, unfinished
+from provisioner.ops.operations import find as find_operation
+from provisioner.ops.rollout import find
+from provisioner.ops.rollout.drive import drive
 
 # RDS lets a database rest for seven days; before that the cloud needn't be asked.
 RDS_STARTS_AFTER = timedelta(days=6, hours=12)
@@ -29,78 +30,133 @@ RDS_STARTS_AFTER = timedelta(days=6, hours=12)
 HANDED_OVER = timedelta(seconds=30)
 _BEGUN = tuple(s for s in UNFINISHED if s is not OperationStatus.QUEUED)
 # What a worker begins by itself; a backup is in `_of_active`, because it may have to begin anew.
-_GONE_ON_WITH = ("drill", "prune", "end-database", "retire")
+_GONE_ON_WITH = ("drill", "rehearse", "reap", "prune", "end-database", "retire")
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Something that is due for a tenant, and why."""
+class Worker:
+    """Looks again and again, while what is long goes on. `told` is called with each end and the seconds until the job
+    is tried again (None where it didn't fail), from a thread of the job's own."""
 
-    tenant: str
-    what: str
-    why: str
-    run: Callable[[Progress], object]
+    def __init__(
+        self, house: House, progress: Progress, told: Callable[[Done, float | None], None], *, at_once: int = 4
+    ) -> None:
+        self._house = house
+        self._patience = Patience(house.clock)
+        self._lanes = Lanes(progress, lambda _, end: told(end, self._patience.note(end)), at_once=at_once)
 
+    def look(self) -> None:
+        """Begin what is due now and isn't left alone for a while."""
+        jobs = due(self._house, self._house.registry().load())
+        self._lanes.offer([job for job in jobs if self._patience.ready(job)])
 
-@dataclass(frozen=True, slots=True)
-class Done:
-    """How a job ended. `outcome`: done, held (somebody else is at it), or failed, with the error's words."""
-
-    tenant: str
-    what: str
-    outcome: str
-    detail: str
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._lanes.stop()
 
 
 def tick(house: House, progress: Progress, *, at_once: int = 4) -> list[Done]:
-    """Do all that is due now, several tenants at once; a tenant's jobs one after the other."""
-    registry = house.registry().load()
-    jobs = list(due(house, registry))
-    tenants = list(dict.fromkeys(j.tenant for j in jobs))
-
-    def one(tenant: str) -> list[Done]:
-        return [_done(job, progress) for job in jobs if job.tenant == tenant]
-
-    return [done for row in each(house, tenants, one, at_once=at_once) for done in row]
+    """Do all that is due now, and wait for it. What had nothing to do isn't told."""
+    return _all(house, due(house, house.registry().load()), progress, at_once=at_once)
 
 
 def reap(house: House, progress: Progress) -> list[Done]:
-    """Go on with drills whose process is gone: what they made ends with them."""
-    jobs = [job for job in _left_behind(house, house.clock.now()) if job.what == "drill"]
-    return each(house, jobs, lambda job: _done(job, progress), at_once=4)
+    """Go on with drills whose process is gone, and end the quarantines of goodbyes whose process is: what they made
+    ends."""
+    return _all(house, [job for job in _left_behind(house) if job.what in ("drill", "rehearse", "reap")], progress, at_once=4)
 
 
-def due(house: House, registry: RegistryView) -> Iterator[Job]:
-    """All that is due, in the order in which it is done: what was left behind comes first."""
+def _all(house: House, jobs: Sequence[Job], progress: Progress, *, at_once: int) -> list[Done]:
+    """In the order of the jobs. ^C asks every running operation to stop, and each stays resumable."""
+    ends: dict[int, Done] = {}
+
+    def told(job: Job, end: Done) -> None:
+        ends[id(job)] = end
+
+    lanes = Lanes(progress, told, at_once=at_once)
+    try:
+        lanes.offer(jobs)
+        lanes.wait()
+    except BaseException:
+        lanes.stop()
+        house.operations.close()
+        raise
+    found = [ends[id(job)] for job in jobs if id(job) in ends]
+    return [end for end in found if end.outcome != "idle"]
+
+
+def due(house: House, registry: RegistryView) -> list[Job]:
+    """All that is due, by the ledger alone: the cloud is asked by jobs only. What was left behind comes first."""
     tenants, now = {t.id: t for t in registry.tenants()}, house.clock.now()
-    records = house.records()
-    yield from _left_behind(house, now)
-    for record in records:
-        tenant = tenants.get(record.id)
-        if tenant is not None and record.lifecycle is Lifecycle.ACTIVE:
-            yield from _of_active(house, registry, tenant, record, now)
-        elif record.lifecycle is Lifecycle.SUSPENDED:
-            yield from _of_suspended(house, registry, record, now)
-        elif record.lifecycle is Lifecycle.RETIRED:
-            yield from _of_retired(house, record, now)
+    jobs = _left_behind(house) + [_driven(house, record.id) for record in find.stranded(house)]
+    for record in house.records():
+        jobs += _looked(record.id, partial(_of, house, registry, tenants.get(record.id), record, now))
+    return jobs
 
 
-def _left_behind(house: House, now: datetime) -> Iterator[Job]:
+def _looked(tenant: str, look: Callable[[], Iterator[Job]]) -> list[Job]:
+    """What a look finds. Where it fails, a job says so: what is due for the others is looked for all the same."""
+    try:
+        return list(look())
+    except Exception as error:  # noqa: BLE001 - the job raises it
+        return [Job(tenant, "look", "what is due couldn't be told", partial(_raise, error))]
+
+
+def _raise(error: Exception, _: Progress) -> None:
+    raise error
+
+
+def _of(
+    house: House, registry: RegistryView, tenant: Tenant | None, record: TenantRecord, now: datetime
+) -> Iterator[Job]:
+    if tenant is not None and record.lifecycle is Lifecycle.ACTIVE:
+        yield from _of_active(house, registry, tenant, record, now)
+    elif record.lifecycle is Lifecycle.SUSPENDED:
+        yield from _of_suspended(house, registry, record, now)
+    elif record.lifecycle is Lifecycle.RETIRED:
+        yield from _of_retired(house, record, now)
+
+
+def _left_behind(house: House) -> list[Job]:
     """Operations that were handed over and not begun, and what a worker begins by itself and didn't end: a quarantine
     must go, and so must what is half deleted."""
-    for operation in house.ledger.operations(statuses=(OperationStatus.QUEUED,), limit=200):
-        if now - operation.started_at > HANDED_OVER:
-            yield _again(house, operation, "was handed over")
+    queued = house.ledger.operations(statuses=(OperationStatus.QUEUED,), limit=200)
+    old = [o for o in queued if house.clock.now() - o.started_at > HANDED_OVER]
+    jobs = [_again(house, operation, "was handed over") for operation in old]
     for operation in house.ledger.operations(statuses=_BEGUN, kinds=_GONE_ON_WITH, limit=200):
-        subject = f"{operation.tenant}/drill" if operation.kind == "drill" else operation.tenant
-        if _is_ours(house, operation) and house.ledger.lease(subject) is None:
-            yield _again(house, operation, "was begun, and nobody is at it")
+        jobs += _looked(operation.tenant, partial(_of_begun, house, operation))
+    for operation in reaping.left(house, "offboard"):
+        if unfinished(house, operation.tenant, "reap") is None:
+            why = f"offboarding {operation.id} left a quarantine, and nobody is at it"
+            jobs.append(Job(operation.tenant, "reap", why, partial(_reap, house, operation.id)))
+    return jobs
+
+
+def _of_begun(house: House, operation: Operation) -> Iterator[Job]:
+    beside = operation.kind in ("drill", "rehearse")
+    subject = f"{operation.tenant}/{operation.kind}" if beside else operation.tenant
+    if _is_ours(house, operation) and house.ledger.lease(subject) is None:
+        yield _again(house, operation, "was begun, and nobody is at it")
+
+
+def _driven(house: House, rollout_id: str) -> Job:
+    """A rollout that was handed over, or whose driver is gone."""
+
+    def run(progress: Progress) -> None:
+        error = find.stopped(drive(house, rollout_id, progress))
+        if error is not None:
+            raise error
+
+    return Job(rollout_id, "rollout", "nobody drives it", run)
+
+
+def _reap(house: House, operation_id: str, progress: Progress) -> object:
+    return None if reaping.reap(house, operation_id, progress) else NOTHING
 
 
 def _is_ours(house: House, operation: Operation) -> bool:
-    """A drill is, whoever began it. A destruction that an operator began, and a restore that one gives up, wait for
-    that operator; and what something newer came after is over."""
-    if operation.kind == "drill":
+    """A drill is, whoever began it, and the end of a quarantine. A destruction that an operator began, and a restore
+    that one gives up, wait for that operator; and what something newer came after is over."""
+    if operation.kind in ("drill", "rehearse", "reap"):
         return True
     newest = unfinished(house, operation.tenant, operation.kind)
     if newest is None or newest.id != operation.id:
@@ -115,9 +171,9 @@ def _is_ours(house: House, operation: Operation) -> bool:
 
 def _again(house: House, operation: Operation, why: str) -> Job:
     def run(progress: Progress) -> object:
-        if find(house, operation.id).status in UNFINISHED:  # else another worker was faster
-            resume(house, operation.id, progress)
-        return None
+        if find_operation(house, operation.id).status not in UNFINISHED:
+            return NOTHING  # another worker was faster
+        return resume(house, operation.id, progress)
 
     return Job(operation.tenant, operation.kind, f"operation {operation.id} {why}", run)
 
@@ -125,22 +181,49 @@ def _again(house: House, operation: Operation, why: str) -> Job:
 def _of_active(
     house: House, registry: RegistryView, tenant: Tenant, record: TenantRecord, now: datetime
 ) -> Iterator[Job]:
-    policy, points = tenant.backup, house.ledger.points(tenant=tenant.id)
-    waiting = _cut_off_backup(house, tenant.id)
-    if waiting is not None or backup_due(points, policy, now):
-        in_time = scheduled_id(tenant.id, "backup", slot(policy, now), timedelta(hours=policy.every_hours))
-        operation_id = waiting.id if waiting else in_time
-        make = partial(backup.create_one, house, registry, tenant, kind=PointKind.SCHEDULED, operation_id=operation_id)
-        yield Job(tenant.id, "backup", f"every {policy.every_hours} h", make)
+    policy = tenant.backup
+    if _backup_due(house, tenant, now):
+        yield Job(tenant.id, "backup", f"every {policy.every_hours} h", partial(_back_up, house, registry, tenant))
     found = prune.look(house, tenant.id, policy)
     if found.gone or found.databases:
         yield Job(tenant.id, "prune", "retention", partial(_prune, house, registry, tenant))
-    fact, under_way = record.facts.get("drill"), unfinished(house, tenant.id, "drill")
-    if points and under_way is None and drill_due(fact.at if fact else None, policy, now):
-        number = int(now.timestamp()) // (policy.drill_days * 86_400)
-        operation_id = scheduled_id(tenant.id, "drill", number, timedelta(days=policy.drill_days))
-        prove = partial(drill.drill_one, house, registry, tenant, operation_id=operation_id)
-        yield Job(tenant.id, "drill", f"every {policy.drill_days} days", prove)
+    # A backup that is gone on with comes before it.
+    if _drill_due(house, tenant, record.facts.get("drill"), now, PointStatus.AVAILABLE, PointStatus.CREATING):
+        yield Job(tenant.id, "drill", f"every {policy.drill_days} days", partial(_prove, house, registry, tenant))
+
+
+def _backup_due(house: House, tenant: Tenant, now: datetime) -> bool:
+    cut_off = _cut_off_backup(house, tenant.id) is not None
+    return cut_off or backup_due(house.ledger.points(tenant=tenant.id), tenant.backup, now)
+
+
+def _back_up(house: House, registry: RegistryView, tenant: Tenant, progress: Progress) -> object:
+    """Somebody may have made one since the look."""
+    now, policy, waiting = house.clock.now(), tenant.backup, _cut_off_backup(house, tenant.id)
+    if not _backup_due(house, tenant, now):
+        return NOTHING
+    in_time = scheduled_id(tenant.id, "backup", slot(policy, now), timedelta(hours=policy.every_hours))
+    operation_id = waiting.id if waiting else in_time
+    return backup.create_one(house, registry, tenant, progress, kind=PointKind.SCHEDULED, operation_id=operation_id)
+
+
+def _drill_due(house: House, tenant: Tenant, last: Fact | None, now: datetime, *has: PointStatus) -> bool:
+    """`has`: what one of its recovery points must be."""
+    if unfinished(house, tenant.id, "drill") is not None:
+        return False
+    verdict = Verdict(str(last.value["verdict"])) if last else None
+    waits = drill_due(last.at if last else None, verdict, tenant.backup, now)
+    return waits and any(p.status in has for p in drill.own_points(house, tenant.id))
+
+
+def _prove(house: House, registry: RegistryView, tenant: Tenant, progress: Progress) -> object:
+    """Somebody may have drilled it since the look. One that couldn't tell is tried again on another day: the id is of
+    the day."""
+    now, last = house.clock.now(), house.ledger.fact(tenant.id, "drill")
+    if not _drill_due(house, tenant, last, now, PointStatus.AVAILABLE):
+        return NOTHING
+    operation_id = scheduled_id(tenant.id, "drill", int(now.timestamp()) // 86_400, timedelta(days=1))
+    return drill.drill_one(house, registry, tenant, progress, operation_id=operation_id)
 
 
 def _cut_off_backup(house: House, tenant_id: str) -> Operation | None:
@@ -158,28 +241,24 @@ def _prune(house: House, registry: RegistryView, tenant: Tenant, progress: Progr
 
 def _of_suspended(house: House, registry: RegistryView, record: TenantRecord, now: datetime) -> Iterator[Job]:
     day = due_day(record)
-    known = record.id in registry.tenant_ids()
-    if known and now - record.updated_at > RDS_STARTS_AFTER and _awake(house, registry, record.id):
-        why = "RDS started its database again"
-        yield Job(record.id, "stop", why, lambda progress: rest.stop_again(house, record.id, progress))
     if day is not None and day <= now.date():
-
-        def retire(progress: Progress) -> object:
-            if due_day(house.ledger.tenant(record.id)) != day:
-                return None  # it was brought back since the worker looked
-            payload = offboard.propose_retire(house, record.id)
-            goodbye = offboard.Goodbye(record.id, "retire", _retirement(record.id, day), payload, day)
-            return offboard.carry_out(house, goodbye, progress)
-
-        yield Job(record.id, "retire", f"its grace period ended on {day}", retire)
+        yield Job(record.id, "retire", f"its grace period ended on {day}", partial(_retire, house, record.id, day))
+    elif record.id in registry.tenant_ids() and now - record.updated_at > RDS_STARTS_AFTER:
+        why = "RDS started its database again"
+        yield Job(record.id, "stop", why, partial(_stop_again, house, registry, record.id))
 
 
-def _awake(house: House, registry: RegistryView, tenant_id: str) -> bool:
-    """Whether it must be stopped again. Where the cloud doesn't say, the job asks once more, and tells why it can't."""
-    try:
-        return rest.awake(house, registry, tenant_id)
-    except Exception:  # noqa: BLE001 - what is due for the others is looked for all the same
-        return True
+def _stop_again(house: House, registry: RegistryView, tenant_id: str, progress: Progress) -> object:
+    return rest.stop_again(house, tenant_id, progress) if rest.awake(house, registry, tenant_id) else NOTHING
+
+
+def _retire(house: House, tenant_id: str, day: date, progress: Progress) -> object:
+    """It may have been brought back since the look."""
+    if due_day(house.ledger.tenant(tenant_id)) != day:
+        return NOTHING
+    payload = offboard.propose_retire(house, tenant_id)
+    goodbye = offboard.Goodbye(tenant_id, "retire", _retirement(tenant_id, day), payload, day)
+    return offboard.carry_out(house, goodbye, progress)
 
 
 def _of_retired(house: House, record: TenantRecord, now: datetime) -> Iterator[Job]:
@@ -201,15 +280,3 @@ def scheduled_id(tenant: str, kind: str, number: int, period: timedelta) -> str:
 
 def _retirement(tenant: str, day: date) -> str:
     return scheduled_id(tenant, "retire", day.toordinal(), timedelta(days=1))
-
-
-def _done(job: Job, progress: Progress) -> Done:
-    try:
-        job.run(progress)
-    except LeaseHeldError as error:
-        return Done(job.tenant, job.what, "held", error.message)
-    except ProvisionError as error:
-        return Done(job.tenant, job.what, "failed", error.message)
-    except Exception as error:  # noqa: BLE001 - one tenant's trouble must not stop the others' backups; it is told
-        return Done(job.tenant, job.what, "failed", f"{type(error).__name__}: {error}")
-    return Done(job.tenant, job.what, "done", job.why)

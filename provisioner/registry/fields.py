@@ -17,10 +17,10 @@ SETTINGS = tuple(f.name for f in fields(Sizing))
 
 _SELECTORS = {"all", "fleet", "none"}
 _HOSTS = {"admin", "api", "localhost", "mail", "provision", "status", "www"}
-_COMMANDS = {"reap", "report", "show"}
+_COMMANDS = {"reap", "report", "rollout", "show"}
 RESERVED = frozenset(_SELECTORS | _HOSTS | _COMMANDS | {CHECK})
 """Not ids of tenants: words of selectors, hosts that a target's domain needs for itself, words that stand where
-`provision drill` takes tenants, and the tenant of sessions that are nobody's."""
+`provision drill` takes tenants, the owner of rollouts' leases, and the tenant of sessions that are nobody's."""
 _DRILL = re.compile(r"-d[0-9a-f]{6}$")
 # A drill's stack is called after its tenant: acme-d3fa2b1. Its role can be told from a tenant's by nothing else.
 LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)

@@ -92,6 +92,11 @@ class Registry:
         return self.document.position([int(p) if p.isdecimal() else p for p in path.split("/")])
 
     @property
+    def default_channel(self) -> str:
+        """The one that tenants follow which name none."""
+        return str(self.defaults["channel"])
+
+    @property
     def raw(self) -> bytes:
         """The file's bytes."""
         return self._reading.raw

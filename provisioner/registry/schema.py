@@ -247,7 +247,9 @@ class WaiverEntry(Entry):
         description="Name of the resource in the stack, as `database`; for restore-into: id of the tenant that may "
         "be given this one's data."
     )
-    operation: Annotated[Literal["replace", "delete", "restore-into"], RECORD] = Field(description="What is allowed.")
+    operation: Annotated[Literal["replace", "delete", "create", "restore-into"], RECORD] = Field(
+        description="What is allowed; create: to make it again empty where what was in it is lost."
+    )
     name: Annotated[f.Words, RECORD] = Field(description="Who allowed it.")
     reason: Annotated[f.Words, RECORD] = Field(description="Why.")
     expires: Annotated[f.Date, RECORD] = Field(description="Last day on which it holds.")

@@ -40,6 +40,8 @@ WRONG: list[tuple[list[str], str]] = [
     (["drill"], "--all"),
     (["drill", "nobody"], "nobody"),
     (["drill", "--point", "x"], "--all"),
+    (["drill", "--point", "report"], "--all"),
+    (["drill", "--output", "json", "report", "nobody", "--html"], "Option '--html' requires an argument"),
     (["worker", "--interval", "0"], "--interval"),
     (["operations", "show", "0123456789"], "operations list"),
     (["operations", "resume", "0123456789"], "operations list"),

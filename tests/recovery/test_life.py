@@ -3,6 +3,7 @@
 import shutil
 import signal
 import subprocess
+import time
 import urllib.error
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -62,8 +63,10 @@ def silent(installation: Installation, tenant: str = "acme") -> bool:
 
 
 def well(installation: Installation) -> None:
-    """The tenant serves, with all that it had."""
-    shown = installation.show("acme")
+    """The tenant serves, with all that it had. Where it was closed, its balancer takes some seconds to see it again."""
+    until = time.monotonic() + 30
+    while (shown := installation.show("acme"))["health"]["status"] != "healthy" and time.monotonic() < until:
+        time.sleep(0.2)
     assert (shown["state"], shown["health"]["status"]) == ("active", "healthy")
     assert notes(installation, "acme") == NOTES
     assert states(installation) == ["running", "available"]
@@ -232,9 +235,12 @@ def test_the_certificate_is_in_the_journal(acme: Installation) -> None:
     assert "is retired already" in again.stderr
 
 
-def test_a_tenant_of_the_same_name_begins_empty(acme: Installation) -> None:
+def test_a_tenant_of_the_same_name_begins_empty_and_with_a_key_of_its_own(acme: Installation) -> None:
+    (kept,) = points(acme, "acme").values()
     acme.ok("new-tenant", "acme", "--tier", "trial")
     assert notes(acme, "acme") == []
+    (database,) = acme.client("rds").describe_db_instances()["DBInstances"]
+    assert database["KmsKeyId"] != kept["key"]
     assert "acme: unchanged" in acme.ok("plan", "acme", "--refresh").stdout
     (row,) = acme.ok("drill", "acme", "--point", backed_up(acme, "acme"), "-o", "json").json
     (rows,) = [c["detail"] for c in row["checks"] if c["name"] == "rows"]

@@ -315,6 +315,27 @@ def test_a_replaced_database_ends_after_its_days_with_a_recovery_point(acme: Acm
     installation.ok("drill", "acme", "--point", last["point"])
 
 
+def test_a_database_that_was_deleted_by_hand_is_restored_and_not_made_again_empty(acme: Acme) -> None:
+    installation, lost, rds = acme.installation, acme.serving(), acme.installation.client("rds")
+    point, was = backed_up(installation, "acme"), notes(installation, "acme")
+    rds.delete_db_instance(DBInstanceIdentifier=lost, SkipFinalSnapshot=True)
+    rds.get_waiter("db_instance_deleted").wait(DBInstanceIdentifier=lost, WaiterConfig={"Delay": 1})
+    for words in (("plan", "acme", "--refresh"), ("apply", "acme", "--refresh", "--yes")):
+        refused = installation.run(*words)
+        assert refused.code == 6, refused.stderr
+        assert f"create of aws:rds/instance:Instance database-{lost.removeprefix('acme-')}" in refused.stdout
+        assert "provision restore acme --to POINT" in refused.stdout + refused.stderr
+    assert lost not in acme.databases()
+
+    asked = installation.run("restore", "acme", "--to", point)
+    assert f"the present can't be kept: database {lost} is gone" in asked.stderr
+    done = acme.restore(point)
+    assert (done["old_database"], done["kept_until"]) == (None, None)
+    assert notes(installation, "acme") == was
+    assert set(acme.databases()) == {"acme", acme.serving()}
+    assert "acme: unchanged" in installation.ok("plan", "acme", "--refresh").stdout
+
+
 def _key(installation: Installation, database: str) -> str:
     rds = installation.client("rds")
     return str(rds.describe_db_instances(DBInstanceIdentifier=database)["DBInstances"][0]["KmsKeyId"])

@@ -183,9 +183,10 @@ def test_user_data_is_the_environment_of_the_contract(shape: str) -> None:
     found = recording(shape)
     environment = product_environment(found.named("machine", "ec2:Instance").inputs["userData"])
     architecture = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text()
-    names = re.search(r"`(TENANT RELEASE [A-Z_\s]+)`", architecture)
+    names = re.search(r"`(TENANT PURPOSE [A-Z_\s]+)`", architecture)
     assert names is not None
     assert list(environment) == names[1].split()
+    assert environment["PURPOSE"] == ("drill" if shape.startswith("quarantine") else "production")
     assert environment["DATABASE_PORT"] == "5433"
     assert environment["DATABASE_SECRET"] == found.outputs["product_secret_arn"]
     assert environment["PGSSLMODE"] == "verify-full"

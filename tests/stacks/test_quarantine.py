@@ -83,6 +83,7 @@ def test_the_machine_is_the_release_s_in_the_tenant_s_name(shape: str) -> None:
     assert machine["associatePublicIpAddress"] is True
     told = product_environment(machine["userData"])
     assert (told["TENANT"], told["RELEASE"], told["FILES_BUCKET"], told["TLS_NAME"]) == ("acme", "1.0.0", "", "")
+    assert told["PURPOSE"] == "drill"
     assert told["DATABASE_HOST"] == found.outputs["database_address"]
 
 

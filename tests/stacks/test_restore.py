@@ -178,9 +178,16 @@ def test_names_fit_and_are_shared_with_no_other_tenant() -> None:
     assert names(long) & names(recording("restoring-aws")) == set()
 
 
+def test_a_kept_key_is_no_stack_s_any_more() -> None:
+    """A stack adopts what bears its own and its resource's tag: one of the same name must not find it."""
+    keys = [found.named("key", "kms:Key") for found in (record(replace(STANDARD, keep_key=True)), record(STANDARD))]
+    resources = [key.inputs["tags"]["provision:resource"] for key in keys]
+    assert resources == ["kept-key", "key"]
+
+
 def test_a_kept_key_outlives_the_stack_and_its_alias_doesn_t() -> None:
     after = record(replace(STANDARD, keep_key=True))
-    assert changed(recording("standard-aws"), after) == {}
+    assert changed(recording("standard-aws"), after) == {"key": {"tags"}}
     key = after.named("key", "kms:Key")
     assert (key.protect, key.retain_on_delete) == (False, True)
     assert [r.name for r in after.resources if r.retain_on_delete] == ["key"]

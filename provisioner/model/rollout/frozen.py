@@ -10,6 +10,7 @@ from typing import Any
 from provisioner.model.json import Json, JsonDict, digest
 from provisioner.model.rollout.strategy import Gate, Strategy
 from provisioner.model.rollout.verdict import Migration, Undo
+from provisioner.model.rollout.windows import earliest
 from provisioner.model.tenant import Freeze, Window
 
 
@@ -74,13 +75,14 @@ class LeftOut:
 @dataclass(frozen=True)
 class RolloutPlan:
     """Who is moved to a release, in which waves, under which rules. `release_digest`: of the release as the registry
-    had it; `channel`: moves when the last wave is done (None: none does)."""
+    had it; `channel`: moves when the last wave is done (None: none does); `of_channel`: whose followers are moved."""
 
     release: str
     release_digest: str
     schema_version: int
     target: str
     channel: str | None
+    of_channel: str
     strategy: Strategy
     freezes: tuple[Freeze, ...]
     made_at: datetime
@@ -100,6 +102,16 @@ class RolloutPlan:
     def wave_of(self, tenant: str) -> Wave:
         """The wave of a tenant that is moved. Raises KeyError for any other."""
         return self._wave_of[tenant]
+
+    def when(self, tenant: str) -> JsonDict:
+        """The rules of time of one step, for its operation's payload; `legal` reads them."""
+        planned = self.tenants[tenant]
+        return {
+            "window": _json(planned.window),
+            "zone": planned.time_zone,
+            "ring": planned.ring,
+            "freezes": _json(self.freezes),
+        }
 
     def json(self) -> JsonDict:
         """For a ledger, a workflow's input, and people's scripts."""
@@ -124,9 +136,11 @@ class RolloutPlan:
         return {t.id: wave for wave in self.waves for t in wave.tenants}
 
 
-def strategy_json(strategy: Strategy) -> JsonDict:
-    """A strategy as a plan has it."""
-    return {name: _json(value) for name, value in _values(strategy)}
+def why_not_now(when: Any, now: datetime) -> str | None:
+    """Why a step may not be made at this moment, by its rules of time; None where it may."""
+    window, freezes = _window(when["window"]), tuple(map(_freeze, when["freezes"]))
+    slot = earliest(now, window, when["zone"], when["ring"], freezes)
+    return None if slot.at == now else slot.why
 
 
 def _values(item: Any) -> Iterator[tuple[str, Any]]:
@@ -158,5 +172,9 @@ def _wave(raw: Any) -> Wave:
 
 
 def _tenant(raw: Any) -> PlannedTenant:
-    window = raw["window"] and Window(**{**raw["window"], "days": tuple(raw["window"]["days"])})
-    return PlannedTenant(**{**raw, "earliest": datetime.fromisoformat(raw["earliest"]), "window": window})
+    values = {"earliest": datetime.fromisoformat(raw["earliest"]), "window": _window(raw["window"])}
+    return PlannedTenant(**{**raw, **values})
+
+
+def _window(raw: Any) -> Window | None:
+    return Window(**{**raw, "days": tuple(raw["days"])}) if raw else None

@@ -11,7 +11,7 @@ _S = StepState
 
 def halt(view: View) -> Decision | None:
     """The rollout stops, or is about to; None where nothing is against going on."""
-    halted = _broken(view) or _same_cause(view) or _over_budget(view)
+    halted = _taken_back(view) or _broken(view) or _same_cause(view) or _over_budget(view)
     if halted:
         tenant, cause = halted
         retry, back, abort = (view.verb(v, t) for v, t in (("retry-failed", tenant), ("rollback", ""), ("abort", "")))
@@ -22,6 +22,14 @@ def halt(view: View) -> Decision | None:
         retry, skip = view.verb("retry-failed", tenant), view.verb("skip", tenant)
         hint = f"look at it (provision show {tenant}); then {retry}, or {skip}"
         return view.stop(RolloutStatus.PAUSED, cause, hint)
+    return None
+
+
+def _taken_back(view: View) -> tuple[str, str] | None:
+    """One that was moved, and became sick while it was watched."""
+    for row in view.of(_S.REVERTING):
+        if row.cause is not None:
+            return row.tenant, told(row)
     return None
 
 

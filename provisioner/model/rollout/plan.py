@@ -38,15 +38,16 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is wanted: this release, on this target. `channel`: the one that moves when all is done; followers of other
-    channels aren't moved. `releases`: all of the registry's."""
+    """What is wanted: this release, on this target. `channel`: followers of other channels aren't moved; `moves`:
+    whether it moves when all is done. `releases`: all of the registry's."""
 
     release: Release
     releases: Mapping[str, Release]
     target: str
-    channel: str | None
+    channel: str
     strategy: Strategy
     freezes: tuple[Freeze, ...]
+    moves: bool = True
 
 
 def plan(request: Request, candidates: Sequence[Candidate], now: datetime) -> RolloutPlan:
@@ -71,7 +72,8 @@ def plan(request: Request, candidates: Sequence[Candidate], now: datetime) -> Ro
         release_digest=release_digest(release),
         schema_version=release.schema_version,
         target=request.target,
-        channel=request.channel,
+        channel=request.channel if request.moves else None,
+        of_channel=request.channel,
         strategy=request.strategy,
         freezes=tuple(sorted(request.freezes, key=lambda f: (f.start, f.end, f.reason, f.name, f.rings))),
         made_at=now,

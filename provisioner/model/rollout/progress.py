@@ -11,13 +11,14 @@ from provisioner.model.rollout.states import FLIGHT, RolloutStatus, StepState
 @dataclass(frozen=True, slots=True)
 class Row:
     """Where a tenant's step is. `cause`: why it failed, or was left out; `ended_at`: when it got there; `not_before`: a
-    step that found that it may not be yet isn't tried again before."""
+    step that found that it may not be yet isn't tried again before; `operation`: what moves it, or moved it."""
 
     tenant: str
     state: StepState = StepState.WAITING
     cause: str | None = None
     ended_at: datetime | None = None
     not_before: datetime | None = None
+    operation: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

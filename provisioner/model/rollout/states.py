@@ -54,7 +54,7 @@ STEP: Mapping[StepState, frozenset[StepState]] = {
     _S.INCONCLUSIVE: frozenset({_S.WAITING, _S.SKIPPED, _S.SUCCEEDED, _S.FAILED, _S.BROKEN}),
     _S.QUARANTINED: frozenset({_S.WAITING, _S.SKIPPED}),
     _S.SKIPPED: frozenset({_S.WAITING}),
-    _S.REVERTING: frozenset({_S.REVERTED, _S.BROKEN, _S.INCONCLUSIVE}),
+    _S.REVERTING: frozenset({_S.REVERTED, _S.FAILED, _S.BROKEN, _S.INCONCLUSIVE}),
     _S.REVERTED: frozenset(),
 }
 
@@ -91,6 +91,8 @@ RETRIABLE = frozenset(s for s in StepState if _S.WAITING in STEP[s]) - FLIGHT
 """An operator may have it tried again."""
 RESUMABLE = frozenset(s for s in RolloutStatus if _R.RUNNING in ROLLOUT[s])
 """An operator may let it go on."""
+DRIVEN = frozenset({_R.RUNNING, _R.ROLLING_BACK})
+"""It goes on by itself, as long as somebody drives it."""
 OVER = frozenset({_R.SUCCEEDED, _R.ABORTED, _R.ROLLED_BACK})
 """It ended."""
 

@@ -10,6 +10,7 @@ from provisioner.ops.bundle.image import folder_of, read
 from provisioner.ops.bundle.write import occupied
 from provisioner.ops.house import House
 from provisioner.ops.operations import unfinished
+from provisioner.ops.places import refuse_unwritable
 
 
 def bundle_of_release(house: House, version: str, target: Path, *, wheels: Path | None = None) -> Bundle:
@@ -33,6 +34,7 @@ def bundle_of_tenant(
         raise occupied(target)
     if not wanted.parent.is_dir():
         raise UsageError(f"{wanted.parent} is no folder", hint=f"mkdir -p {wanted.parent}")
+    refuse_unwritable(wanted.parent)
     work = wanted.with_name(f".{wanted.name}.export")
     waiting = unfinished(house, tenant_id, "export")
     if waiting is None or waiting.payload["folder"] != str(work):

@@ -17,6 +17,7 @@ from typing import BinaryIO, Protocol
 from provisioner.model.errors import UsageError
 from provisioner.ops.bundle import sums
 from provisioner.ops.bundle.content import Entry
+from provisioner.ops.places import written
 
 SUMS = "SHA256SUMS"
 _TIME = 315532800  # 1980: the same bytes again need the same time, and tar wonders at 1970
@@ -31,14 +32,15 @@ class _Sink(Protocol):
 def beside(target: Path) -> Iterator[Path]:
     """A closed folder beside the target, gone at the end. What killed processes left of theirs goes first.
 
-    Raises UsageError where the target's own folder isn't there.
+    Raises UsageError where the target's own folder isn't there, or can't be written.
     """
     if not target.parent.is_dir():
         raise UsageError(f"{target.parent} is no folder", hint=f"mkdir -p {target.parent}")
     prefix = f".{target.name}."
     for left in target.parent.glob(f"{prefix}partial-*"):
         _remove_dead(left)
-    made = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
+    with written(target):
+        made = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
     handle = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
     try:
         # Only a folder whose maker holds its lock gets the name by which leftovers are known.

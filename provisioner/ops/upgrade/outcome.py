@@ -9,12 +9,13 @@ from provisioner.model.ledger import Operation, OperationStatus
 
 class Ending(StrEnum):
     """`upgraded`: it is on the new release. `undone`: it failed, and the tenant is as before. `sick`: it was not well
-    before, and was left alone. `restore`: its database has to be restored before it is as before. `stuck`: it is on the
+    before, and was left alone; `not-now`: it wasn't the time for it. `restore`: its database has to be restored before it is as before. `stuck`: it is on the
     new release and isn't well, and going back would lose something. `open`: it was cut off, and can be gone on with."""
 
     UPGRADED = "upgraded"
     UNDONE = "undone"
     SICK = "sick"
+    NOT_NOW = "not-now"
     RESTORE = "restore"
     STUCK = "stuck"
     OPEN = "open"
@@ -43,8 +44,10 @@ def outcome_of(operation: Operation) -> Outcome:
     cause = str(found["failure"])
     if found.get("sick"):
         return Outcome(Ending.SICK, cause, step)
+    if found.get("not_now"):
+        return Outcome(Ending.NOT_NOW, cause, step)
     if undo["undone"]:
         return Outcome(Ending.UNDONE, cause, step)
     if undo.get("restore"):
         return Outcome(Ending.RESTORE, cause, step, str(undo["restore"]))
-    return Outcome(Ending.STUCK, cause, step)
+    return Outcome(Ending.STUCK, f"{cause}; {undo['loss']}", step)

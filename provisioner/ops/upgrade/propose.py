@@ -1,5 +1,6 @@
 """Before an upgrade: whether it may be, and what it is frozen with. Nothing is changed here."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -11,6 +12,7 @@ from provisioner.model.rollout.verdict import combined
 from provisioner.model.tenant import Release, Tenant
 from provisioner.model.versions import version_key
 from provisioner.ops.backup import active
+from provisioner.ops.cut_off import refuse_cut_off
 from provisioner.ops.desired import freeze, present_args, present_digest
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.points import wanted
@@ -27,8 +29,9 @@ def propose(
     not be brought to.
     """
     current = active(house, tenant.id, "upgraded")
+    refuse_cut_off(house, tenant.id, "upgraded")
     release, present = registry.release(version), registry.release(current)
-    check(tenant, present, release)
+    check(tenant, present, release, registry.releases)
     before = present_args(house, registry, tenant, current)
     image = house.image(tenant.target, release, tenant.region)
     goal = goal_of(before, release.version, release.schema_version, image)
@@ -52,8 +55,9 @@ def propose(
     )
 
 
-def check(tenant: Tenant, present: Release, release: Release) -> None:
-    """Raise UsageError or RefusedError where the tenant may not be moved from one release to the other."""
+def check(tenant: Tenant, present: Release, release: Release, releases: Mapping[str, Release]) -> None:
+    """Raise UsageError or RefusedError where the tenant may not be moved from one release to the other. `releases`: all
+    that there are."""
     if release.version == present.version:
         raise UsageError(f"tenant {tenant.id} is on {release.version} already", hint=f"provision show {tenant.id}")
     if release.yanked is not None:
@@ -62,9 +66,11 @@ def check(tenant: Tenant, present: Release, release: Release) -> None:
             hint="choose another release",
         )
     if version_key(release.version) < version_key(present.version):
-        if present.undo != "code-only":
+        _, undo = combined(releases, release.version, present)
+        if undo != "code-only":
             raise RefusedError(
-                f"{present.version} can't be taken back by its code alone (undo: {present.undo}); nothing was changed",
+                f"{present.version} can't be taken back to {release.version} by its code alone (undo: {undo}); nothing "
+                "was changed",
                 hint=f"provision restore {tenant.id} --to RECOVERY-POINT; provision backup list {tenant.id}",
             )
         return

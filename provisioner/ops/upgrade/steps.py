@@ -15,6 +15,7 @@ from provisioner.model.errors import AuthenticationError, CancelledError, LeaseL
 from provisioner.model.json import JsonDict
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import Cloud, OperationDefinition, OperationStepDefinition, StepContext
+from provisioner.model.rollout.frozen import why_not_now
 from provisioner.model.rollout.strategy import Gate
 from provisioner.model.stack import StackOutputs
 from provisioner.ops.converge import MIGRATION_DEADLINE, Converge, mismatch
@@ -36,7 +37,7 @@ Run = Callable[[StepContext], JsonDict]
 
 class Upgrade:
     """Steps of `upgrade`, over one house. The payload: `args` (the goal), `before` (as it is), `gate`, `migration`,
-    `undo` (both of the release), `point`."""
+    `undo` (both of the release), `point`, and in a rollout `when` (its rules of time)."""
 
     def __init__(self, house: House) -> None:
         self._house = house
@@ -96,8 +97,11 @@ class Upgrade:
         self._house.ledger.set_lifecycle(ctx.tenant, Lifecycle.UPDATING, operation_id=ctx.operation_id)
 
     def baseline(self, ctx: StepContext) -> JsonDict:
-        """How it is before anything is changed: a tenant that is sick already is left alone, and not charged to the
-        release."""
+        """Whether it may be now, and how it is before anything is changed: a tenant that is sick already is left alone,
+        and not charged to the release."""
+        late = why_not_now(ctx.payload["when"], self._house.clock.now()) if ctx.payload.get("when") else None
+        if late is not None:
+            return {"failure": f"it may not be changed now: {late}", "not_now": True}
         outputs, before = self._points.outputs(ctx), thaw_before(ctx)
         seen = self._house.prober.probe(outputs.url)
         wrong = mismatch(seen, before)

@@ -9,12 +9,12 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from provisioner.model import firewall
 from provisioner.model.errors import ProvisionError, RefusedError, UndoneError
 from provisioner.model.json import JsonDict
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import RunOptions, StepContext
 from provisioner.model.stack import StackArgs, StackOutputs
+from provisioner.ops import guard
 from provisioner.ops.converge import STACK_DEADLINE, Converge, stack_outputs
 from provisioner.ops.desired import thaw_args, thaw_target
 from provisioner.ops.house import House
@@ -164,7 +164,7 @@ def bring(house: House, ctx: StepContext, args: StackArgs) -> StackOutputs:
     house.ready(target)
     engine, stack = house.engine(target), house.stack(args)
     plan = engine.preview(stack, RunOptions(refresh=True, cancel=ctx.cancel, deadline=STACK_DEADLINE))
-    firewall.check(ctx.tenant, plan, thaw_waivers(ctx.payload), house.clock.now().date())
+    guard.check(house, ctx.tenant, target, stack, plan, thaw_waivers(ctx.payload))
     options = RunOptions(
         refresh=True, progress=ctx.progress, cancel=ctx.cancel, deadline=STACK_DEADLINE, guard=ctx.guard
     )

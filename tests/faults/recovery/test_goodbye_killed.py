@@ -11,7 +11,8 @@ from tests.faults.recovery.life import ledger, make, of_drills, points, snapshot
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults, pytest.mark.timeout(600)]
 
-OFFBOARD = ("mark", "snapshot", "copy", "restore", "verify", "probe", "clear", "proof", "dump", "fetch", "stop", "rest")
+PROOF = ("mark", "snapshot", "copy", "restore", "verify", "probe", "clear", "proof")
+OFFBOARD = (*PROOF, "dump", "fetch", "tidy", "stop", "rest")
 RETIRE = ("unprotect", "destroy", "forget", "sweep", "certify")
 DATABASE = "aws:rds/instance:Instance database started"
 INSIDE = {

@@ -28,6 +28,7 @@ STEPS = (
     "import",
     "beside",
     "verify",
+    "renew",
     "fence",
     "register",
     "stack",
@@ -86,7 +87,7 @@ def test_killed_around_and_inside_every_step(installation: Forked, before: dict[
     done = walk(installation, words, STEPS, INSIDE)
     assert done.code == 0, done.stderr
     restored(installation, before, ["acme"], "lost by the first")
-    assert len(points(installation, "acme")) == 2, "the one that was restored, and one of the moment before"
+    assert len(points(installation, "acme")) == 3, "the one that was restored, one of the beginning, one of the moment"
 
 
 def test_the_cloud_killed_in_the_middle(installation: Forked, before: dict[str, int]) -> None:

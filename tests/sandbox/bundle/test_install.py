@@ -27,6 +27,7 @@ def test_installed_it_serves_the_tenants_data(site: Site, bundle: Path, shell: s
         "tenant": "acme",
         "release": "1.1.0",
         "schema_version": 2,
+        "purpose": "production",
         "detail": None,
     }
     assert [n["body"] for n in served.notes()] == NOTES[::-1]

@@ -49,6 +49,7 @@ def test_what_is_fetched(sandbox: Sandbox, cloud: AwsCloud, bucket: str, tmp_pat
     assert modes == [0o700, 0o700, 0o600, 0o600]
     assert [f.path for f in cloud.fetch_files(bucket, "", tmp_path / "all")] == ["a/b/c", "a/d", "ab/x"]
     assert cloud.fetch_files(bucket, "nothing", tmp_path / "none") == []
+    assert [f.path for f in cloud.fetch_files(bucket, "", tmp_path / "some", without="a/")] == ["ab/x"]
 
 
 @pytest.mark.parametrize("key", ["../up", "x/../../up", "/etc/up", "x//y", "./y"])

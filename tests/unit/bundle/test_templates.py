@@ -60,7 +60,7 @@ def test_the_unit(root: Path) -> None:
 def test_the_settings_are_those_of_the_contract(root: Path) -> None:
     contract = Path(__file__).parents[3].joinpath("docs/product-contract.md").read_text()
     keys = [line.split("=")[0] for line in (root / "config/product.env").read_text().splitlines()]
-    assert len(set(keys)) == len(keys) == 15
+    assert len(set(keys)) == len(keys) == 16
     assert [key for key in keys if f"`{key}`" not in contract] == []
 
 

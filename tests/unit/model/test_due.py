@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.model.due import backup_due, drill_due, slot
-from provisioner.model.recovery import BackupPolicy, PointKind, PointStatus
+from provisioner.model.recovery import BackupPolicy, PointKind, PointStatus, Verdict
 from tests.unit.model.points import NOW, TIMES, point
 
 POLICY = BackupPolicy(every_hours=6, drill_days=14)
@@ -63,7 +63,8 @@ def test_two_points_that_were_due_are_never_of_one_slot(at: datetime, hours: int
     assert slot(policy, next_) > slot(policy, at)
 
 
-def test_a_drill_is_due_when_the_last_one_is_long_ago() -> None:
-    assert drill_due(None, POLICY, NOW)
-    assert drill_due(NOW - timedelta(days=14), POLICY, NOW)
-    assert not drill_due(NOW - timedelta(days=14) + timedelta(seconds=1), POLICY, NOW)
+@pytest.mark.parametrize(("verdict", "days"), [(Verdict.PASSED, 14), (Verdict.FAILED, 14), (Verdict.INCONCLUSIVE, 1)])
+def test_a_drill_is_due_when_the_last_one_is_long_ago(verdict: Verdict, days: int) -> None:
+    assert drill_due(None, None, POLICY, NOW)
+    assert drill_due(NOW - timedelta(days=days), verdict, POLICY, NOW)
+    assert not drill_due(NOW - timedelta(days=days) + timedelta(seconds=1), verdict, POLICY, NOW)

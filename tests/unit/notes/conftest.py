@@ -236,6 +236,7 @@ def machine(cluster: Cluster, tmp_path: Path) -> Iterator[Machine]:
     file = tmp_path / "product.env"
     lines = {
         "TENANT": "acme",
+        "PURPOSE": "production",
         "RELEASE": "1.0.0",
         "SCHEMA_VERSION": "1",
         "AWS_REGION": "eu-west-1",

@@ -71,8 +71,22 @@ def test_healthz_has_the_words_of_the_contract(machine: Machine) -> None:
     machine.migrate("1.1.0")
     assert machine.serve("1.1.0").health() == (
         200,
-        {"status": "ok", "tenant": "acme", "release": "1.1.0", "schema_version": 2, "detail": None},
+        {
+            "status": "ok",
+            "tenant": "acme",
+            "purpose": "production",
+            "release": "1.1.0",
+            "schema_version": 2,
+            "detail": None,
+        },
     )
+
+
+@pytest.mark.parametrize("release", ["1.0.0", "1.1.0"])
+def test_in_a_drill_it_says_so(machine: Machine, release: str) -> None:
+    machine.environment["PURPOSE"] = "drill"
+    machine.migrate(release)
+    assert machine.serve(release).health()[1]["purpose"] == "drill"
 
 
 def test_a_schema_older_than_the_release_is_unhealthy_until_it_is_migrated(machine: Machine) -> None:
@@ -114,6 +128,7 @@ def test_the_old_release_works_on_the_new_schema(machine: Machine) -> None:
     assert old.health()[1] == {
         "status": "ok",
         "tenant": "acme",
+        "purpose": "production",
         "release": "1.0.0",
         "schema_version": 2,
         "detail": None,

@@ -1,7 +1,9 @@
 """A fake cloud that keeps what it was asked, and a clock that only moves itself."""
 
+import errno
 import hashlib
 import json
+import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -19,7 +21,7 @@ from provisioner.model.cloud import (
     StoredFile,
 )
 from provisioner.model.deployer.simulation import Answers, Question
-from provisioner.model.errors import AuthenticationError
+from provisioner.model.errors import AuthenticationError, ProvisionError
 from provisioner.model.json import Json
 
 SOUND: dict[str, Any] = {
@@ -82,6 +84,8 @@ class FakeCloud:
     taken: dict[str, Snapshot] = field(default_factory=dict)
     objects: dict[str, bytes] = field(default_factory=lambda: {"provision-export/database.dump": b"dump"})
     answers: dict[str, Any] = field(default_factory=lambda: dict(ANSWERS))
+    refuse_stop: ProvisionError | None = None
+    full: bool = False
 
     def caller(self) -> Caller:
         if not self.known:
@@ -123,6 +127,8 @@ class FakeCloud:
         self.machine_state = "running"
 
     def stop_machine(self, machine_id: str) -> None:
+        if self.refuse_stop is not None:
+            raise self.refuse_stop
         self.calls.append(f"stop {machine_id}")
         self.machine_state = "stopped"
 
@@ -167,15 +173,17 @@ class FakeCloud:
     def retire_key(self, key_arn: str, days: int) -> None:
         self.calls.append(f"retire {key_arn} in {days}")
 
-    def fetch_files(self, bucket: str, prefix: str, folder: Path) -> list[StoredFile]:
+    def fetch_files(self, bucket: str, prefix: str, folder: Path, *, without: str = "") -> list[StoredFile]:
         self.calls.append(f"fetch {bucket}/{prefix}")
         folder.mkdir(parents=True, exist_ok=True)
-        found = []
+        found: list[StoredFile] = []
         for key, data in self.objects.items():
-            if key.startswith(prefix):
+            if key.startswith(prefix) and not (without and key.startswith(without)):
                 path = folder / key.removeprefix(prefix)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)
+                if self.full:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 found.append(StoredFile(key.removeprefix(prefix), len(data), hashlib.sha256(data).hexdigest()))
         return found
 

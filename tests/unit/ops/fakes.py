@@ -118,6 +118,7 @@ class FakeEngine:
     calls: list[tuple[str, str]] = field(default_factory=list)
     fail_up: ProvisionError | None = None
     outputs_now: dict[str, Json] = field(default_factory=lambda: dict(OUTPUTS))
+    urns: list[str] = field(default_factory=list)
 
     def preview(self, stack: Stack, options: RunOptions = RunOptions()) -> Plan:  # noqa: B008 - as in the port
         self.calls.append(("preview", stack.name))
@@ -146,6 +147,7 @@ class FakeEngine:
 
     def export(self, stack: Stack) -> JsonDict | None:
         resources: list[Json] = [{"type": "aws:rds/instance:Instance", "custom": True, "id": "acme"}]
+        resources += [{"type": "any", "urn": urn} for urn in self.urns]
         return {"deployment": {"resources": resources}} if stack.name in self.stacks else None
 
     def import_(self, stack: Stack, deployment: Mapping[str, Json]) -> None:

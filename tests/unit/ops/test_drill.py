@@ -16,6 +16,10 @@ from tests.unit.ops.fakes import FakeHouse
 from tests.unit.ops.people import backed_up, made, quiet
 
 
+class Killed(BaseException):
+    """As the end of a process: nothing is recorded after it."""
+
+
 @pytest.fixture
 def acme(house: FakeHouse) -> FakeHouse:
     made(house, "acme")
@@ -120,6 +124,33 @@ def test_a_drill_that_was_cut_off_long_ago_only_clears_up(acme: FakeHouse) -> No
     acme.clock.at += timedelta(hours=13)
     assert drilled(acme)["verdict"] == "inconclusive"
     assert [op for op, _ in acme.fake_engine.calls] == ["up", "destroy"]
+
+
+@pytest.mark.parametrize("cut_off", ["restore", "verify", "probe"])
+def test_a_drill_that_was_cut_off_keeps_the_time_that_was_measured(
+    acme: FakeHouse, monkeypatch: pytest.MonkeyPatch, cut_off: str
+) -> None:
+    measured = drilled(acme)["rto_minutes"]
+    acme.clock.at += timedelta(days=1)
+    place = {"restore": (acme.fake_engine, "up"), "verify": (acme.fake_cloud, "allow_secret")}
+    where, name = place.get(cut_off, (acme.fake_cloud, "ensure_password"))
+    whole = getattr(where, name)
+
+    def dies(*given: object, **more: object) -> None:
+        whole(*given, **more)
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(where, name, dies)
+        with pytest.raises(Killed):
+            drilled(acme)
+    evidence = drilled(acme)
+    assert (evidence["verdict"], evidence["rto_minutes"]) == ("passed", None)
+    fact = acme.ledger.fact("acme", "drill")
+    assert fact is not None
+    assert fact.value["rto_minutes"] == measured
+    (standing,) = report(acme, acme.file.tenants())
+    assert (standing.rto_minutes, standing.proven_at) == (measured, newest(acme).proven_at)
 
 
 def test_no_recovery_point_is_an_answer_and_stops_no_other(acme: FakeHouse) -> None:

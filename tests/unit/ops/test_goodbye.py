@@ -10,10 +10,11 @@ import pytest
 
 from provisioner.model.change import Plan, Step, StepOp
 from provisioner.model.cloud import Health
-from provisioner.model.errors import ProvisionError, RefusedError, UsageError
+from provisioner.model.errors import LeaseHeldError, ProvisionError, RefusedError, UsageError
+from provisioner.model.ledger import Holder
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.recovery import PointStatus
-from provisioner.ops import offboard, rest
+from provisioner.ops import drill, offboard, rest, restoring
 from provisioner.ops.closing import closed
 from provisioner.ops.prune import prune_retired
 from provisioner.ops.worker import due
@@ -65,7 +66,7 @@ def test_on_its_day_it_is_destroyed_but_for_the_last_point_and_its_key(acme: Fak
     older = backed_up(acme)
     final = str(left(acme, tmp_path / "x")["point"])
     acme.clock.at += timedelta(days=15)
-    result = left(acme, tmp_path / "y")
+    result = left(acme, tmp_path / "x")
     assert result["state"] == "retired"
     assert acme.fake_engine.calls[-2:] == [("up", "acme"), ("destroy", "acme")]
     assert [p.id for p in acme.ledger.points(tenant="acme")] == [final]
@@ -138,7 +139,7 @@ def test_a_retired_name_can_be_used_again(acme: FakeHouse, tmp_path: Path) -> No
 
 def test_one_that_came_back_after_the_look_is_not_destroyed(acme: FakeHouse, tmp_path: Path) -> None:
     left(acme, tmp_path / "x", now=True)
-    seen = offboard.propose(acme, "acme", folder=tmp_path / "y", now=True)
+    seen = offboard.propose(acme, "acme", folder=tmp_path / "x", now=True)
     assert seen.kind == "retire"
     operation_id, payload = rest.propose_resume(acme, "acme")
     rest.carry_out(acme, "resume", "acme", operation_id, payload, quiet)
@@ -167,7 +168,7 @@ def test_the_last_point_must_be_there_when_it_begins(acme: FakeHouse, tmp_path: 
     assert final is not None
     acme.ledger.save_point(replace(final, status=PointStatus.FAILED))
     with pytest.raises(RefusedError, match="isn't proven"):
-        left(acme, tmp_path / "y", now=True)
+        left(acme, tmp_path / "x", now=True)
     assert lifecycle(acme) is Lifecycle.SUSPENDED
 
 
@@ -227,16 +228,73 @@ def test_one_that_fails_serves_on_and_is_not_gone_on_with(acme: FakeHouse, tmp_p
     assert offboard.propose(acme, "acme", folder=tmp_path / "y").operation_id != seen.operation_id
 
 
-def test_a_drill_under_way_is_waited_for(acme: FakeHouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_drill_under_way_is_waited_for(acme: FakeHouse, tmp_path: Path) -> None:
     left(acme, tmp_path / "x", now=True)
-    with monkeypatch.context() as patch:
-        patch.setattr(acme.ledger, "lease", lambda subject: subject if subject == "acme/drill" else None)
-        with pytest.raises(RefusedError, match="a drill of acme is under way"):
-            left(acme, tmp_path / "y", now=True)
-    assert left(acme, tmp_path / "y", now=True)["state"] == "retired"
+    holder = Holder("build-7", "boot", 4242, "1", "ci")
+    lease = acme.ledger.acquire_lease("acme/drill", "019drill", "a restore", holder, timedelta(hours=1))
+    with pytest.raises(LeaseHeldError, match="drill 019drill of acme is under way, by ci on build-7"):
+        left(acme, tmp_path / "x", now=True)
+    acme.ledger.release_lease(lease)
+    assert left(acme, tmp_path / "x", now=True)["state"] == "retired"
 
 
 def test_a_folder_with_something_in_it_is_refused(acme: FakeHouse, tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
     with pytest.raises(UsageError, match="not empty"):
         offboard.propose(acme, "acme", folder=tmp_path)
+
+
+def test_another_folder_is_no_word_while_one_goes_on(acme: FakeHouse, tmp_path: Path) -> None:
+    acme.fake_cloud.refuse_stop = ProvisionError("no answer")
+    with pytest.raises(ProvisionError, match="no answer"):
+        left(acme, tmp_path / "x")
+    elsewhere = f"with its data in {tmp_path / 'x'}: {tmp_path / 'y'} would get none"
+    with pytest.raises(UsageError, match=elsewhere):
+        offboard.propose(acme, "acme", folder=tmp_path / "y")
+    assert offboard.propose(acme, "acme").resumed
+    acme.fake_cloud.refuse_stop = None
+    left(acme, tmp_path / "x")
+    with pytest.raises(UsageError, match=elsewhere):
+        offboard.propose(acme, "acme", folder=tmp_path / "y", now=True)
+    assert offboard.propose(acme, "acme", folder=tmp_path / "x", now=True).kind == "retire"
+
+
+def test_without_room_it_serves_on_and_the_same_command_goes_on(acme: FakeHouse, tmp_path: Path) -> None:
+    acme.fake_cloud.full = True
+    with pytest.raises(ProvisionError, match=r"x: No space left on device; nothing is lost"):
+        left(acme, tmp_path / "x")
+    assert not closed(acme, "acme")
+    acme.fake_cloud.full = False
+    left(acme, tmp_path / "x")
+    assert (tmp_path / "x" / "database.dump").read_bytes() == b"dump"
+    assert lifecycle(acme) is Lifecycle.SUSPENDED
+
+
+class TestSameId:
+    """Another tenant of the same id: another customer, perhaps."""
+
+    @pytest.fixture
+    def second(self, acme: FakeHouse, tmp_path: Path) -> FakeHouse:
+        left(acme, tmp_path / "x", now=True)
+        acme.clock.at += timedelta(seconds=1)
+        left(acme, tmp_path / "x", now=True)
+        acme.clock.at += timedelta(seconds=1)
+        acme.fake_cloud.database_status["acme"] = "available"
+        made(acme, "acme")
+        return acme
+
+    def test_the_point_of_the_one_before_is_no_proof(self, second: FakeHouse) -> None:
+        registered = second.file.tenant("acme")
+        with pytest.raises(UsageError, match="has no recovery point that could be restored"):
+            drill.drill_one(second, second.file, registered, quiet)
+        (earlier,) = second.ledger.points(tenant="acme")
+        assert drill.drill_one(second, second.file, registered, quiet, point=earlier.id)["verdict"] == "passed"
+        assert second.ledger.fact("acme", "drill") is None, "it says nothing about this one"
+        own = backed_up(second)
+        assert drill.drill_one(second, second.file, registered, quiet)["point"] == own.id
+        assert second.ledger.fact("acme", "drill") is not None
+
+    def test_it_cannot_be_restored(self, second: FakeHouse) -> None:
+        (earlier,) = second.ledger.points(tenant="acme")
+        with pytest.raises(RefusedError, match="is of an earlier tenant acme, which was retired at 2026-11-22"):
+            restoring.propose(second, "acme", earlier.id)

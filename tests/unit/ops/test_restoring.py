@@ -13,40 +13,18 @@ from provisioner.model.json import Json
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.stack import DatabaseArgs
 from provisioner.model.tenant import Waiver
-from provisioner.ops import backup, prune, restoring
+from provisioner.ops import backup, loss, prune, restoring
 from provisioner.ops.desired import known_databases, last_applied
 from provisioner.ops.restore import beside, switched, without
 from tests.unit.ops.fake_cloud import SOUND
-from tests.unit.ops.fakes import OUTPUTS, FakeHouse, tenant
-from tests.unit.ops.people import backed_up, made, quiet
+from tests.unit.ops.fakes import FakeHouse, tenant
+from tests.unit.ops.people import backed_up, made, quiet, restored
 
 
 @pytest.fixture
 def acme(house: FakeHouse) -> FakeHouse:
     made(house, "acme")
     return house
-
-
-def restored(house: FakeHouse, to: str, tenant_id: str = "acme", owner: str | None = None) -> Any:
-    """A restore, whose new database the fake cloud knows from then on."""
-    proposal = restoring.propose(house, tenant_id, to, owner=owner)
-    suffix = str(proposal.payload["made"]["suffix"])  # type: ignore[index,call-overload]
-    entry = {
-        "identifier": f"{tenant_id}-{suffix}",
-        "address": "127.9.1.9",
-        "port": 5432,
-        "master_secret_arn": "arn:new",
-    }
-    databases: Any = OUTPUTS["databases"]
-    serving = house.fake_engine.outputs_now["database_identifier"] if tenant_id == "acme" else tenant_id
-    house.fake_engine.outputs_now = {
-        **OUTPUTS,
-        "database_identifier": serving,
-        "databases": {**databases, suffix: entry},  # type: ignore[dict-item]
-    }
-    result = restoring.carry_out(house, proposal, quiet)
-    house.fake_engine.outputs_now["database_identifier"] = f"{tenant_id}-{suffix}"
-    return result
 
 
 def suffixes(house: FakeHouse, tenant_id: str = "acme") -> list[tuple[str, bool]]:
@@ -75,7 +53,7 @@ def test_what_is_lost_is_said_before(acme: FakeHouse) -> None:
 
 
 @pytest.mark.parametrize(
-    ("span", "said"),
+    ("length", "said"),
     [
         (timedelta(seconds=45), "45s"),
         (timedelta(minutes=5), "5m"),
@@ -84,8 +62,8 @@ def test_what_is_lost_is_said_before(acme: FakeHouse) -> None:
         (timedelta(seconds=-1), "0s"),
     ],
 )
-def test_spans_in_words(span: timedelta, said: str) -> None:
-    assert restoring.words(span) == said
+def test_spans_in_words(length: timedelta, said: str) -> None:
+    assert loss.span(length) == said
 
 
 def test_a_time_is_restored_from_the_database_that_reaches_it(acme: FakeHouse) -> None:
@@ -325,7 +303,6 @@ def test_a_time_means_the_database_that_served_then(acme: FakeHouse) -> None:
     restored(acme, backed_up(acme).id)
     acme.fake_cloud.window = Restorable(before, before + timedelta(days=1))
     made_id = str(acme.fake_engine.outputs_now["database_identifier"])
-    acme.fake_cloud.database_status[made_id] = "available"
     acme.clock.at += timedelta(hours=1)
     now = acme.clock.now().isoformat()
     assert restoring.propose(acme, "acme", before.isoformat()).source.database == "db-acme"

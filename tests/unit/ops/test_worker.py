@@ -1,17 +1,20 @@
 """What is due, and that the same work has the same operation, whoever finds it."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from provisioner.model.errors import EngineError
 from provisioner.model.ledger import OperationStatus
 from provisioner.model.lifecycle import Lifecycle
-from provisioner.model.recovery import PointKind
+from provisioner.model.recovery import PointKind, PointStatus
 from provisioner.ops import offboard, rest
+from provisioner.ops.lanes import NOTHING
 from provisioner.ops.worker import due, tick
 from tests.unit.ops.fakes import FakeHouse
-from tests.unit.ops.people import made, quiet
+from tests.unit.ops.people import backed_up, made, quiet
 
 
 @pytest.fixture
@@ -78,13 +81,12 @@ def test_a_goodbye_whose_day_has_come_is_carried_out(acme: FakeHouse, tmp_path: 
 def test_a_database_that_rds_started_again_is_stopped_again(acme: FakeHouse) -> None:
     operation_id, payload = rest.propose_suspend(acme, "acme")
     rest.carry_out(acme, "suspend", "acme", operation_id, payload, quiet)
+    assert wanted(acme) == [], "RDS lets it rest for a week"
     acme.clock.at += timedelta(days=7)
-    assert wanted(acme) == []
+    assert tick(acme, quiet) == [], "it was asked, and there was nothing to do"
     acme.fake_cloud.database_status["acme"] = "available"
-    assert wanted(acme) == ["stop"]
-    tick(acme, quiet)
+    assert [(d.what, d.outcome) for d in tick(acme, quiet)] == [("stop", "done")]
     assert acme.fake_cloud.database_status["acme"] == "stopped"
-    assert wanted(acme) == []
 
 
 def test_what_was_handed_over_and_not_begun_is_begun(acme: FakeHouse) -> None:
@@ -109,8 +111,9 @@ def test_what_fails_is_told_and_stops_no_other(acme: FakeHouse) -> None:
 
 
 def test_a_fault_of_ours_and_a_silent_cloud_stop_no_other(acme: FakeHouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    made(acme, "beta")
+    made(acme, "beta", "gamma")
     acme.ledger.set_lifecycle("beta", Lifecycle.SUSPENDED)
+    acme.ledger.observe("gamma", "drill", {"verdict": "nobody knows this one"})
     acme.clock.at += timedelta(days=7)
 
     def bug(*_: object) -> None:
@@ -118,7 +121,47 @@ def test_a_fault_of_ours_and_a_silent_cloud_stop_no_other(acme: FakeHouse, monke
 
     monkeypatch.setattr(acme.fake_cloud, "databases", _fails)
     monkeypatch.setattr(acme.fake_cloud, "make_snapshot", bug)
-    assert [d.detail for d in tick(acme, quiet) if d.tenant == "acme"] == ["KeyError: 'bug'"]
+    assert [(d.tenant, d.what, d.detail) for d in tick(acme, quiet)] == [
+        ("acme", "backup", "KeyError: 'bug'"),
+        ("beta", "stop", "rds CreateDBSnapshot: SnapshotQuotaExceeded"),
+        ("gamma", "look", "ValueError: 'nobody knows this one' is not a valid Verdict"),
+    ]
+
+
+def test_a_look_asks_no_cloud(acme: FakeHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    acme.ledger.set_lifecycle("acme", Lifecycle.SUSPENDED)
+    acme.clock.at += timedelta(days=7)
+    monkeypatch.setattr(acme, "cloud", _fails)
+    assert wanted(acme) == ["stop"]
+
+
+def test_a_backup_that_was_made_since_the_look_is_enough(acme: FakeHouse) -> None:
+    [job] = due(acme, acme.file)
+    backed_up(acme)
+    assert job.run(quiet) is NOTHING
+    assert len(acme.ledger.points(tenant="acme")) == 1
+
+
+def test_a_drill_that_could_not_tell_is_tried_again_the_next_day(acme: FakeHouse) -> None:
+    backed_up(acme)
+    acme.fake_engine.fail_up = EngineError("no capacity")
+    assert [d.outcome for d in tick(acme, quiet)] == ["done"]
+    assert wanted(acme) == []
+    acme.clock.at += timedelta(hours=25)
+    acme.fake_engine.fail_up = None
+    backed_up(acme)
+    assert wanted(acme) == ["drill"]
+    tick(acme, quiet)
+    acme.clock.at += timedelta(hours=25)
+    backed_up(acme)
+    assert wanted(acme) == []
+    assert [e.body["verdict"] for e in acme.ledger.evidence(kind="drill")] == ["passed", "inconclusive"]
+
+
+def test_without_a_point_that_could_be_restored_no_drill_is_due(acme: FakeHouse) -> None:
+    point = backed_up(acme)
+    acme.ledger.save_point(replace(point, status=PointStatus.FAILED))
+    assert wanted(acme) == ["backup", "prune"]
 
 
 def _fails(*_: object) -> None:

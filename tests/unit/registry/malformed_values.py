@@ -349,7 +349,7 @@ VALUE_CASES: list[Case] = [
         _WAIVER.replace("replace", "rename").replace(", expires: 2027-01-01", ""),
         "tenants.yaml:44:9: tenants/acme/waivers/0/expires: is missing (Last day on which it holds)",
         "tenants.yaml:44:41: tenants/acme/waivers/0/operation: must be one of replace, delete, "
-        "restore-into, not rename (did you mean 'replace'?)",
+        "create, restore-into, not rename (did you mean 'create'?)",
     ),
     changed(
         "aws without state",

@@ -24,6 +24,7 @@ def health(settings: Settings, database: Database) -> tuple[HTTPStatus, dict[str
     body = {
         "status": "unhealthy" if detail else "ok",
         "tenant": settings.tenant,
+        "purpose": settings.purpose,
         "release": settings.release,
         "schema_version": version,
         "detail": detail,

@@ -12,9 +12,11 @@ _FILE = "/etc/provision/product.env"
 
 @dataclass(frozen=True)
 class Settings:
-    """`release` and `schema_version` are the image's own, not what somebody wants them to be."""
+    """`release` and `schema_version` are the image's own, not what somebody wants them to be. `purpose`: production; in
+    a drill everything is a copy, and nothing may reach the people who are in it."""
 
     tenant: str
+    purpose: str
     release: str
     schema_version: int
     listen: tuple[str, int]
@@ -49,6 +51,7 @@ def load() -> Settings:
         database["sslrootcert"] = values["PGSSLROOTCERT"]
     return Settings(
         tenant=values["TENANT"],
+        purpose=values.get("PURPOSE", "production"),
         release=image["version"],
         schema_version=image["schema_version"],
         listen=(values.get("LISTEN_ADDRESS", "0.0.0.0"), int(values.get("LISTEN_PORT", "8080"))),  # noqa: S104 - security groups decide

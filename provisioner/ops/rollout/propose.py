@@ -1,0 +1,111 @@
+"""`provision rollout plan`: who would be moved to a release, by registry and ledger alone. Nothing is changed here."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from provisioner.model.errors import RefusedError, UsageError
+from provisioner.model.ledger import Fact, TenantRecord
+from provisioner.model.rollout.edits import edits
+from provisioner.model.rollout.frozen import RolloutPlan, Why
+from provisioner.model.rollout.plan import Candidate, Request, plan
+from provisioner.model.rollout.record import RolloutRecord
+from provisioner.model.rollout.states import StepState
+from provisioner.model.rollout.strategy import Strategy
+from provisioner.model.suggest import suggest
+from provisioner.model.tenant import Tenant
+from provisioner.model.versions import version_key
+from provisioner.ops.house import House, RegistryView
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What an operator says. `channel`: whose followers are moved (None: the default one's); `fast`: the reason for
+    short bake times; `whole`: all tenants were meant, so that the channel moves when all is done."""
+
+    release: str
+    channel: str | None = None
+    strategy: str | None = None
+    fast: str | None = None
+    whole: bool = True
+
+
+def propose(house: House, registry: RegistryView, tenants: Sequence[Tenant], words: Words) -> RolloutPlan:
+    """The plan. Raises UsageError for an unknown release, channel or strategy, RefusedError for a yanked release."""
+    channel = words.channel or registry.default_channel
+    if channel not in registry.channels:
+        raise UsageError(f"there is no channel '{channel}'", hint=suggest(channel, registry.channels, "channels"))
+    strategy = registry.strategy(words.strategy)
+    request = Request(
+        release=registry.release(words.release),
+        releases=registry.releases,
+        target=registry.default_target.name,
+        channel=channel,
+        strategy=strategy.fast(words.fast) if words.fast else strategy,
+        freezes=registry.freezes,
+        moves=words.whole and version_key(registry.channels[channel]) < version_key(words.release),
+    )
+    records = {r.id: r for r in house.records()}
+    return plan(request, [_candidate(t, records.get(t.id)) for t in tenants], house.clock.now())
+
+
+def check(found: RolloutPlan) -> None:
+    """Raise RefusedError where there is nothing to do."""
+    if found.waves or (found.channel and any(item.why is Why.THERE for item in found.left_out)):
+        return
+    reasons = sorted({str(item.why) for item in found.left_out})
+    raise RefusedError(
+        f"nobody would be moved to {found.release} ({', '.join(reasons) or 'no tenant was selected'}); nothing was "
+        "changed",
+        hint=f"provision rollout plan {found.release} says of each tenant why",
+    )
+
+
+def edited(house: House, registry: RegistryView, record: RolloutRecord) -> list[str]:
+    """What the registry says otherwise by now: reported, and not followed."""
+    frozen, strategy = record.plan, record.plan.strategy
+    if frozen.release not in registry.releases:
+        return [f"release {frozen.release} is gone"]
+    known = set(frozen.tenants) | {item.id for item in frozen.left_out}
+    tenants = [t for t in registry.tenants() if t.id in known]
+    request = Request(
+        release=registry.release(frozen.release),
+        releases=registry.releases,
+        target=frozen.target,
+        channel=frozen.of_channel,
+        strategy=_strategy(registry, strategy),
+        freezes=registry.freezes,
+        moves=frozen.channel is not None,
+    )
+    if request.release.yanked is not None:
+        return [f"release {frozen.release} is yanked: {request.release.yanked}"]
+    records = {r.id: r for r in house.records()}
+    fresh = plan(request, [_candidate(t, records.get(t.id)) for t in tenants], frozen.made_at)
+    return edits(frozen, fresh, {row.tenant for row in record.rows if row.state is StepState.WAITING})
+
+
+def _strategy(registry: RegistryView, frozen: Strategy) -> Strategy:
+    """The strategy of that name as it is now, shortened as it was then."""
+    try:
+        found = registry.strategy(None if frozen.name == Strategy().name else frozen.name)
+    except UsageError:
+        return Strategy(name="gone")
+    return found.fast(frozen.hasty) if frozen.hasty else found
+
+
+def _candidate(tenant: Tenant, record: TenantRecord | None) -> Candidate:
+    facts = record.facts if record else {}
+    return Candidate(tenant, record, _sick(facts.get("health")), _newest(facts.get("backup")))
+
+
+def _sick(health: Fact | None) -> str | None:
+    """By its last answer."""
+    if health is None or health.value.get("status") == "healthy":
+        return None
+    detail = health.value.get("detail")
+    return f"was {health.value.get('status')} at {health.at:%Y-%m-%d %H:%M} UTC" + (f" ({detail})" if detail else "")
+
+
+def _newest(backup: Fact | None) -> datetime | None:
+    taken = backup.value.get("taken_at") if backup else None
+    return datetime.fromisoformat(str(taken)) if taken else None

@@ -21,7 +21,6 @@ from provisioner.model.errors import LeaseHeldError, LeaseLostError
 from provisioner.model.json import JsonDict
 from provisioner.model.ledger import Holder, Lease, OperationStatus
 
-
 ROLLOUT = "rollout"
 """Whoever drives a rollout holds `rollout/ID`; no tenant is called so."""
 

@@ -95,7 +95,7 @@ class RolloutRecords(LeaseRecords):
 
     def go_on(self, rollout_id: str, status: RolloutStatus) -> None:
         """Set a rollout that stopped going again, and forget the wish for a pause; to roll back, that for its end, too.
-        Raises RefusedError where it is over, LeaseHeldError where one of its tenants is in another open rollout by now."""
+        Raises RefusedError where it is over, LeaseHeldError where a tenant is in another open rollout by now."""
         with self._database.write() as connection:
             row = _require(connection, rollout_id)
             before = RolloutStatus(row["status"])

@@ -41,7 +41,8 @@ def reap(house: House, operation_id: str, progress: Progress) -> bool:
 
 def clear_all(house: House, ctx: StepContext) -> None:
     """End all quarantines of a tenant that is destroyed, and what would go on in them. Raises LeaseHeldError."""
-    for operation in house.ledger.operations(tenant=ctx.tenant, kinds=("drill", "rehearse", "offboard"), statuses=UNFINISHED):
+    kinds = ("drill", "rehearse", "offboard")
+    for operation in house.ledger.operations(tenant=ctx.tenant, kinds=kinds, statuses=UNFINISHED):
         refuse_drilled(house, ctx.tenant)
         whole = find(house, operation.id)
         if _stands(whole):

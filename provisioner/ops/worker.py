@@ -62,7 +62,8 @@ def tick(house: House, progress: Progress, *, at_once: int = 4) -> list[Done]:
 def reap(house: House, progress: Progress) -> list[Done]:
     """Go on with drills whose process is gone, and end the quarantines of goodbyes whose process is: what they made
     ends."""
-    return _all(house, [job for job in _left_behind(house) if job.what in ("drill", "rehearse", "reap")], progress, at_once=4)
+    kinds = ("drill", "rehearse", "reap")
+    return _all(house, [job for job in _left_behind(house) if job.what in kinds], progress, at_once=4)
 
 
 def _all(house: House, jobs: Sequence[Job], progress: Progress, *, at_once: int) -> list[Done]:

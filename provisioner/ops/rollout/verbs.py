@@ -64,15 +64,16 @@ def rollback(house: House, record: RolloutRecord) -> None:
     if stuck:
         raise RefusedError(
             f"{', '.join(stuck[:5])} can't go back: {record.plan.release} is one-way; nothing was changed",
-            hint=f"mend it by a newer release: provision rollout start A-LATER-RELEASE; provision rollout abort {record.id}",
+            hint=f"provision rollout abort {record.id}, and mend it by a newer release",
         )
-    house.ledger.wish(record.id, rollback=True)
+    unwell = [row.tenant for row in record.rows if row.state in _AGAIN]
+    house.ledger.wish(record.id, rollback=True, retry=unwell)
     house.ledger.go_on(record.id, RolloutStatus.ROLLING_BACK)
 
 
 def moved(record: RolloutRecord) -> list[str]:
     """Tenants that are on the new release, or may be."""
-    return [row.tenant for row in record.rows if row.state in {_S.SUCCEEDED, _S.RUNNING}]
+    return [row.tenant for row in record.rows if row.state in {_S.SUCCEEDED, _S.RUNNING, *_AGAIN}]
 
 
 def _going(record: RolloutRecord, what: str) -> None:

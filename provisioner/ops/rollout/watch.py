@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.rollout.frozen import RolloutPlan
 from provisioner.model.rollout.progress import Row
 from provisioner.model.rollout.states import StepState
@@ -42,12 +43,15 @@ class Watch:
         clock = self._house.clock
         if clock.monotonic() < self._next:
             return []
-        watched = list(self._watched(rows, clock.now()))
+        moved = set(self._watched(rows, clock.now()))
+        # One that somebody suspends, restores or retires meanwhile isn't sick.
+        active = [r for r in self._house.records() if r.id in moved and r.lifecycle is Lifecycle.ACTIVE]
+        urls = {r.id: r.facts["url"].value.get("url") for r in active if "url" in r.facts}
+        watched = list(urls)
         if not watched:
             return []
-        urls = {r.id: r.facts["url"].value.get("url") for r in self._house.records() if "url" in r.facts}
         with ThreadPoolExecutor(max_workers=min(_AT_ONCE, len(watched))) as pool:
-            found = list(pool.map(lambda tenant: self._wrong(tenant, urls.get(tenant)), watched))
+            found = list(pool.map(lambda tenant: self._wrong(tenant, str(urls[tenant])), watched))
         self._next = clock.monotonic() + EVERY
         return [pair for pair in map(self._count, watched, found) if pair is not None]
 
@@ -59,10 +63,8 @@ class Watch:
             if now < row.ended_at + bake + timedelta(seconds=EVERY):
                 yield row.tenant
 
-    def _wrong(self, tenant: str, url: object) -> str | None:
-        if not url:
-            return None  # nobody knows where to ask
-        seen = self._house.prober.probe(str(url), timeout=_TIMEOUT)
+    def _wrong(self, tenant: str, url: str) -> str | None:
+        seen = self._house.prober.probe(url, timeout=_TIMEOUT)
         return mismatch(seen, Right(tenant, self._plan.release, self._plan.schema_version))
 
     def _count(self, tenant: str, wrong: str | None) -> tuple[str, str] | None:

@@ -9,8 +9,9 @@ from provisioner.model.ledger import Operation, OperationStatus
 
 class Ending(StrEnum):
     """`upgraded`: it is on the new release. `undone`: it failed, and the tenant is as before. `sick`: it was not well
-    before, and was left alone; `not-now`: it wasn't the time for it. `restore`: its database has to be restored before it is as before. `stuck`: it is on the
-    new release and isn't well, and going back would lose something. `open`: it was cut off, and can be gone on with."""
+    before, and was left alone. `not-now`: it wasn't the time for it. `restore`: its database has to be restored before
+    it is as before. `stuck`: it is on the new release and isn't well, and going back would lose something. `open`: it
+    was cut off, and can be gone on with."""
 
     UPGRADED = "upgraded"
     UNDONE = "undone"
@@ -19,6 +20,9 @@ class Ending(StrEnum):
     RESTORE = "restore"
     STUCK = "stuck"
     OPEN = "open"
+
+
+_UNTOUCHED = {"sick": Ending.SICK, "not_now": Ending.NOT_NOW}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +46,9 @@ def outcome_of(operation: Operation) -> Outcome:
         return Outcome(Ending.OPEN, operation.error)
     step, found = failed
     cause = str(found["failure"])
-    if found.get("sick"):
-        return Outcome(Ending.SICK, cause, step)
-    if found.get("not_now"):
-        return Outcome(Ending.NOT_NOW, cause, step)
     if undo["undone"]:
-        return Outcome(Ending.UNDONE, cause, step)
+        untouched = next((ending for flag, ending in _UNTOUCHED.items() if found.get(flag)), Ending.UNDONE)
+        return Outcome(untouched, cause, step)
     if undo.get("restore"):
         return Outcome(Ending.RESTORE, cause, step, str(undo["restore"]))
     return Outcome(Ending.STUCK, f"{cause}; {undo['loss']}", step)

@@ -85,6 +85,14 @@ class App:
         found = None if "ledger" in self.__dict__ else read_tenants(self._ledger_url)
         return self.ledger.tenants() if found is None else found
 
+    def rollouts_going(self) -> bool:
+        """Whether there are rollouts that should go on: a command that only looks pays for no more than that."""
+        from provisioner.ledger.glance import read_going
+        from provisioner.model.rollout.states import DRIVEN
+
+        found = None if "ledger" in self.__dict__ else read_going(self._ledger_url)
+        return bool(self.ledger.rollouts(statuses=DRIVEN, limit=1)) if found is None else found
+
     @cached_property
     def _ledger_url(self) -> str:
         """PROVISION_LEDGER, else the chosen target's own, else a file of this home."""

@@ -17,10 +17,12 @@ def confirm(question: str, *, yes: bool) -> None:
         raise CancelledError("nothing was changed")
 
 
-def type_again(what: str, expected: str, given: str | None) -> None:
-    """Make the operator type a name again; a script gives it by an option. Raises UsageError for another one."""
+def type_again(what: str, expected: str, given: str | None, *, option: str | None = None) -> None:
+    """Make the operator type a name again; a script gives it by `option`. Raises UsageError for another one."""
     if given is None:
         typer.echo(f"Type {what} to confirm: ", err=True, nl=False)
         given = sys.stdin.readline().strip()
     if given != expected:
-        raise UsageError(f"{given!r} was typed, not {expected!r}; nothing was changed", hint=f"--confirm {expected}")
+        raise UsageError(
+            f"{given!r} was typed, not {expected!r}; nothing was changed", hint=option or f"--confirm {expected}"
+        )

@@ -4,7 +4,7 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,9 +51,21 @@ def complain(error: ProvisionError) -> None:
     lines = [error.message]
     if isinstance(error, RegistryError):
         lines += [str(problem) for problem in error.problems]
+        annotate(error.problems)
     if isinstance(error, EngineError):
         lines += [f"  {failure}" for failure in error.failures if failure not in error.message]
     say("\n".join(lines), hint=error.hint)
+
+
+def annotate(problems: Iterable[object]) -> None:
+    """In a run of GitHub Actions: each problem of a registry as an annotation of its line, on stderr, where the runner
+    reads it."""
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        return
+    from provisioner.cli.annotations import annotation
+
+    for problem in problems:
+        typer.echo(annotation(problem, os.environ.get("GITHUB_WORKSPACE")), err=True)
 
 
 def say(message: str, *, hint: str | None = None) -> None:

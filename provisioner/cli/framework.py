@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from provisioner.cli.boundary import boundary
+from provisioner.cli.boundary import boundary, complain
+from provisioner.model.errors import UsageError
 from provisioner.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class Output(StrEnum):
     TABLE = "table"
     JSON = "json"
     YAML = "yaml"
+    MARKDOWN = "markdown"
 
 
 class EngineName(StrEnum):
@@ -138,11 +140,12 @@ class Session:
 
 
 def command(
-    group: typer.Typer, name: str, *, selecting: bool = False, **extra: Any
+    group: typer.Typer, name: str, *, selecting: bool = False, markdown: bool = False, **extra: Any
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a function `(session, ...) -> result` as a command of `group`.
 
-    With `selecting` it takes the words that select tenants too, and gets them as its argument `selection`.
+    With `selecting` it takes the words that select tenants too, and gets them as its argument `selection`. Without
+    `markdown` it has no such form, and refuses it before it does anything.
     """
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -162,6 +165,9 @@ def command(
                 words["selection"] = Selection(**{n: words.pop(n) for n in _SELECTING})
             session = Session(after.over(before if isinstance(before, Shared) else Shared()))
             with boundary(session.log_folder):
+                if session.output is Output.MARKDOWN and not markdown:
+                    said = f"{ctx.command_path} has no Markdown form; nothing was done"
+                    raise UsageError(said, hint="--output table, json or yaml")
                 session.check_named(_named(words))
                 _finish(session, function(session, **words))
 
@@ -190,6 +196,9 @@ def _finish(session: Session, result: Any) -> None:
     from provisioner.cli.render import render
 
     render(result, session.output)
+    failure = getattr(result, "failure", None)
+    if failure is not None:
+        complain(failure)
     code = int(getattr(result, "exit_code", 0))
     if code:
         raise typer.Exit(code)

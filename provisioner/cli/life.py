@@ -32,15 +32,16 @@ def upgrade(
         str | None,
         typer.Option("--to", metavar="RELEASE", help="Which release.", show_default="its channel's, or its pin"),
     ] = None,
+    now: Annotated[bool, typer.Option("--now", help="Outside its window, and in a freeze, too.")] = False,
 ) -> object:
     """Move one tenant to another release: a new machine beside the old one, looked at, and only then switched to.
 
     The old release serves until the new one has passed the gate. What fails is undone; what undoing would take is said
-    before it is asked.
+    before it is asked. Outside the tenant's window and in a freeze it is refused (exit 6).
     """
     from provisioner.cli.upgrading import upgraded
 
-    return upgraded(session, tenant_id, to)
+    return upgraded(session, tenant_id, to, now=now)
 
 
 def restore(

@@ -16,6 +16,7 @@ from provisioner.cli import (
     life,
     operations,
     registry,
+    rollout,
     sandbox,
     setup,
     tenants,
@@ -59,6 +60,7 @@ life.register(app)
 backup.register(app)
 drill.register(app)
 bundle.register(app)
+rollout.register(app)
 worker.register(app)
 operations.register(app)
 registry.register(app)

@@ -5,6 +5,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from provisioner.cli.framework import Output
+from provisioner.cli.markdown import markdown
 from provisioner.cli.plain import plain
 from provisioner.cli.results import Document, Text
 from provisioner.cli.tables import show
@@ -29,6 +30,8 @@ def render(result: Any, output: Output) -> None:
         yaml.default_flow_style = False
         yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # ruamel's own way to keep the order
         yaml.dump(plain(result), sys.stdout)
+    elif output is Output.MARKDOWN:
+        sys.stdout.write(markdown(result))
     elif isinstance(result, Text):
         sys.stdout.write(result.text.rstrip("\n") + "\n")
     else:

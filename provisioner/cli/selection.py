@@ -15,6 +15,7 @@ from provisioner.ops import views
 from provisioner.ops.desired import check_ledger, check_target
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.plan import Intention, plan
+from provisioner.ops.rollout.find import stranded
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,19 @@ def listed(session: Session, selection: Selection, *, wide: bool = False, probe:
     if probe:
         views.probe_all(house, rows)
         rows = views.fleet(house, picked)
+    if wide and house.rollouts_going():
+        _tell_stranded(house)
     return TenantList(rows if words.narrows else rows + views.orphans(house, registry), wide=wide)
+
+
+def _tell_stranded(house: House) -> None:
+    """Rollouts that nobody drives: they are never silent."""
+    for record in stranded(house):
+        words = (
+            f"rollout {record.id} to {record.plan.release} is {record.status}, and nobody drives it (last seen "
+            f"{record.updated_at:%Y-%m-%d %H:%M} UTC): provision rollout resume {record.id}"
+        )
+        typer.echo(words, err=True)
 
 
 def here(house: House, tenants: Sequence[Tenant]) -> list[Tenant]:

@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import singledispatch
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from provisioner.cli.results import Intentions, OperationList, Table, TenantList
@@ -28,18 +29,24 @@ def age(when: datetime | None, now: datetime | None = None) -> str:
     return f"{seconds}s"
 
 
-def grid(console: "Console", columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A plain table: no frame, so that it can be cut with awk. Where it doesn't fit, a block of lines for each row."""
+_ROOM = 24
+"""Columns that words need to be read well below each other."""
+
+
+def grid(console: "Console", columns: Sequence[str], rows: Sequence[Sequence[Any]], *, words: bool = False) -> None:
+    """A plain table: no frame, so that it can be cut with awk. Where it doesn't fit a terminal: a block of lines for
+    each row, or, where the last column is `words`, these on several lines if that is enough."""
     texts = [["-" if cell in (None, "") else str(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(columns, *texts, strict=True)]
-    if console.is_terminal and sum(widths) + 2 * len(widths) > console.width:
+    room = console.width - sum(widths[:-1]) - 2 * len(widths)
+    if console.is_terminal and room < widths[-1] and not (words and room >= _ROOM):
         for row in texts:
-            _pairs(console, [(c, v) for c, v in zip(columns, row, strict=True) if v != "-"])
+            pairs(console, [(c, v) for c, v in zip(columns, row, strict=True) if v != "-"])
             console.print()
         return
     for number, row in enumerate([[c.upper() for c in columns], *texts]):
-        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        console.print(line, style=None if number else "bold", markup=False, soft_wrap=True)
+        before = "".join(f"{cell.ljust(width)}  " for cell, width in zip(row[:-1], widths, strict=False))
+        _hanging(console, before, row[-1], style=None if number else "bold")
 
 
 @singledispatch
@@ -47,7 +54,7 @@ def show(result: Any, console: "Console") -> None:
     """Print one kind of result for a person: where nothing else is said, a line for each of its fields."""
     if not dataclasses.is_dataclass(result):
         raise TypeError(f"no table for {type(result).__name__}")
-    _pairs(console, [(f.name, _cell(getattr(result, f.name))) for f in dataclasses.fields(result)])
+    pairs(console, [(f.name, _cell(getattr(result, f.name))) for f in dataclasses.fields(result)])
 
 
 @show.register(TenantList)
@@ -69,7 +76,7 @@ def _(result: TenantView, console: "Console") -> None:
     database = result.database
     where = f"{database['id']} at {database['address']}:{database['port']}" if database else None
     releases = f"desired {result.release.desired}, assigned {result.release.assigned}"
-    pairs = [
+    known = [
         ("id", result.id),
         ("state", result.state + (f": {result.cause}" if result.cause else "")),
         ("url", result.url),
@@ -87,7 +94,7 @@ def _(result: TenantView, console: "Console") -> None:
         ("operation", f"{result.open_operation} is unfinished" if result.open_operation else None),
         ("lease", f"held by {result.holder}" if result.holder else None),
     ]
-    _pairs(console, pairs)
+    pairs(console, known)
 
 
 def _recovery(known: dict[str, Any]) -> list[tuple[str, Any]]:
@@ -119,7 +126,7 @@ def _(result: OperationList, console: "Console") -> None:
 
 @show.register(Operation)
 def _(result: Operation, console: "Console") -> None:
-    _pairs(
+    pairs(
         console,
         [
             ("id", result.id),
@@ -139,11 +146,23 @@ def _(result: Table, console: "Console") -> None:
     grid(console, result.columns, [[row.get(c) for c in result.columns] for row in result.rows])
 
 
-def _pairs(console: "Console", pairs: Sequence[tuple[str, Any]]) -> None:
-    width = max((len(name) for name, _ in pairs), default=0)
-    for name, value in pairs:
+def pairs(console: "Console", known: Sequence[tuple[str, Any]]) -> None:
+    """A line for each name and its value; those without one are left out."""
+    width = max((len(name) for name, _ in known), default=0)
+    for name, value in known:
         if value not in (None, ""):
-            console.print(f"{name:<{width}}  {value}", markup=False)
+            _hanging(console, f"{name:<{width}}  ", str(value))
+
+
+def _hanging(console: "Console", before: str, words: str, *, style: str | None = None) -> None:
+    """Words behind others. On a terminal they are broken below each other."""
+    room = console.width - len(before)
+    lines = words.splitlines() or [""]
+    if console.is_terminal and room >= _ROOM:
+        lines = [part for line in lines for part in wrap(line, room, break_on_hyphens=False) or [""]]
+    for number, line in enumerate(lines):
+        text = (before if number == 0 else " " * len(before)) + line
+        console.print(text.rstrip(), style=style, markup=False, soft_wrap=not console.is_terminal or room >= _ROOM)
 
 
 def _summary(plan: Plan) -> str:

@@ -1,6 +1,8 @@
 """`provision upgrade`, from the words to the result."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import typer
@@ -9,7 +11,9 @@ from provisioner.cli.ask import confirm
 from provisioner.cli.framework import Session
 from provisioner.cli.progress import progress
 from provisioner.cli.running import tell_callers
-from provisioner.model.errors import ProvisionError
+from provisioner.model.errors import ProvisionError, RefusedError
+from provisioner.model.rollout.windows import earliest
+from provisioner.model.tenant import Freeze, Tenant
 from provisioner.ops.operations import new_id
 from provisioner.ops.upgrade.propose import propose
 from provisioner.ops.upgrade.run import Upgraded, carry_out, waiting
@@ -28,13 +32,16 @@ class Moved:
     operation: str
 
 
-def upgraded(session: Session, tenant_id: str, to: str | None) -> Moved:
-    """Move one tenant. Raises what it ended with where that isn't the new release."""
+def upgraded(session: Session, tenant_id: str, to: str | None, *, now: bool) -> Moved:
+    """Move one tenant. Raises RefusedError where it may not be changed at this moment (`now`: it may), and what
+    it ended with where that isn't the new release."""
     house = session.app
     registry = house.registry().load()
     tenant = registry.tenant(tenant_id)
-    tell_callers(session, [tenant])
     begun = waiting(house, tenant_id, to)
+    if begun is None and not now:
+        _check_time(tenant, registry.freezes, house.clock.now())
+    tell_callers(session, [tenant])
     if begun is not None:
         operation_id, payload = begun.id, begun.payload
     else:
@@ -47,6 +54,16 @@ def upgraded(session: Session, tenant_id: str, to: str | None) -> Moved:
     with progress() as sink:
         done = carry_out(house, tenant_id, operation_id, payload, sink)
     return _result(tenant_id, done)
+
+
+def _check_time(tenant: Tenant, freezes: Sequence[Freeze], at: datetime) -> None:
+    """What was cut off may go on at any time: half an upgrade is worse than one at the wrong hour."""
+    slot = earliest(at, tenant.window, tenant.time_zone, tenant.ring, freezes)
+    if slot.at != at:
+        raise RefusedError(
+            f"tenant {tenant.id} may not be changed now: {slot.why}; nothing was changed",
+            hint=f"wait until then, or: provision upgrade {tenant.id} --now",
+        )
 
 
 def _result(tenant_id: str, done: Upgraded) -> Moved:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from threading import Event as Flag
 from threading import Thread
-from typing import Literal
+from typing import Literal, TypeVar
 
 from provisioner.model.change import Plan
 from provisioner.model.errors import ExitCode, ProvisionError, UsageError
@@ -25,6 +25,7 @@ from provisioner.ops.operations import unfinished
 from provisioner.ops.quotas import check_quotas
 from provisioner.ops.waivers import freeze_waivers
 
+Answer = TypeVar("Answer")
 Verdict = Literal["unchanged", "change", "create", "resume", "refused", "failed", "applied"]
 ACTIONABLE: tuple[Verdict, ...] = ("change", "create", "resume")
 PREVIEW_DEADLINE = 15 * 60.0
@@ -102,15 +103,15 @@ def plan(
         with ThreadPoolExecutor(max_workers=min(parallel, len(looked))) as pool:
             return list(pool.map(look, looked))
 
-    by_id = {a.tenant: a for a in _unless_interrupted(look_at_all, cancel)}
+    by_id = {a.tenant: a for a in unless_interrupted(look_at_all, cancel)}
     return [by_id.get(i.tenant, i) for i in first]
 
 
-def _unless_interrupted(work: Callable[[], list[Intention]], cancel: Flag) -> list[Intention]:
+def unless_interrupted(work: Callable[[], Answer], cancel: Flag) -> Answer:
     """Its answer. In a thread of its own, so that ^C is raised here, where nothing is half-done. It sets the flag then,
     and waits: another ^C doesn't cut that short, for what the previews run would be left alone, and it takes seconds.
     """
-    answer: Future[list[Intention]] = Future()
+    answer: Future[Answer] = Future()
 
     def carry_out() -> None:
         try:

@@ -55,7 +55,7 @@ def on(installation: Forked, release: str, before: dict[str, int]) -> None:
 
 
 def words(release: str) -> tuple[str, ...]:
-    return ("upgrade", "acme", "--to", release, "--yes")
+    return ("upgrade", "acme", "--to", release, "--now", "--yes")
 
 
 def ending(installation: Forked) -> Any:

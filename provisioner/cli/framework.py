@@ -36,7 +36,8 @@ class EngineName(StrEnum):
 
 
 OutputOption = Annotated[
-    Output | None, typer.Option("--output", "-o", help="How results are printed.", show_default="table")
+    Output | None,
+    typer.Option("--output", "-o", help="How results are printed (markdown: rollout plan).", show_default="table"),
 ]
 YesOption = Annotated[bool | None, typer.Option("--yes", "-y", help="Don't ask before changing anything.")]
 RegistryOption = Annotated[

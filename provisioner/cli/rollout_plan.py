@@ -94,12 +94,12 @@ def _(result: Planned, console: "Console") -> None:
     if plan.waves:
         _show_groups(console, "steps", steps(plan), plan)
         rows = [
-            [wave.number, t.id, t.ring, t.from_release, t.undo, shown(t.earliest), t.reason]
+            [wave.number, t.id, t.ring, t.from_release, t.undo, f"{shown(t.earliest)}: {t.reason}"]
             for wave in plan.waves
             for t in wave.tenants
         ]
         console.print()
-        grid(console, ["wave", "tenant", "ring", "from", "undo", "not before", "why"], rows, words=True)
+        grid(console, ["wave", "tenant", "ring", "from", "undo", "not before"], rows, words=True)
     if plan.left_out:
         console.print()
         rows = [[item.id, item.why, item.detail] for item in plan.left_out]
@@ -176,7 +176,9 @@ def _(result: Planned) -> str:
         parts += _markdown_groups("Steps", steps(plan), plan)
     if result.previews is not None:
         parts += _markdown_groups("Previews", result.previews.groups)
-        parts += [f"**Failed** {named(f.tenants)}: {words(f.error.message)}" for f in result.previews.failures[:5]]
+        parts += [
+            f"**Failed** {named(f.tenants)}: {words(f.error.message[:500])}" for f in result.previews.failures[:5]
+        ]
     if plan.waves:
         rows = [
             [str(w.number), f"`{t.id}`", words(t.from_release), shown(t.earliest), words(t.reason), words(t.verdict)]

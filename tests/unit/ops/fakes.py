@@ -76,6 +76,7 @@ class FakeRegistry:
     )
 
     channels: dict[str, str] = field(default_factory=lambda: {"stable": "1.0.0"})
+    default_channel: str = "stable"
     freezes: tuple[Freeze, ...] = ()
     targets: Mapping[str, Target] = field(default_factory=lambda: {"sandbox": TARGET})
     default_target: Target = TARGET
@@ -88,6 +89,9 @@ class FakeRegistry:
 
     def remove(self, tenant_id: str) -> None:
         self.entries.pop(tenant_id, None)
+
+    def move_channel(self, channel: str, release: str) -> None:
+        self.channels[channel] = release
 
     def tenant_ids(self) -> list[str]:
         return list(self.entries)

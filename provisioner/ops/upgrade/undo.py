@@ -13,15 +13,15 @@ from provisioner.model.errors import ProvisionError, RefusedError, UndoneError
 from provisioner.model.json import JsonDict
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import RunOptions, StepContext
+from provisioner.model.rollout.verdict import age
 from provisioner.model.stack import StackArgs, StackOutputs
 from provisioner.ops import guard
+from provisioner.ops.closing import FENCE_DEADLINE
 from provisioner.ops.converge import STACK_DEADLINE, Converge, stack_outputs
 from provisioner.ops.desired import thaw_args, thaw_target
 from provisioner.ops.house import House
 from provisioner.ops.machine import command, machine_state, master_allowed
 from provisioner.ops.points import Points, until
-from provisioner.ops.restore import FENCE_DEADLINE
-from provisioner.ops.restoring import words
 from provisioner.ops.scripts import Login, login_script
 from provisioner.ops.upgrade.stages import beside
 from provisioner.ops.waivers import thaw_waivers
@@ -103,7 +103,7 @@ class Undo:
             return self._back(ctx)
         point: Any = ctx.results["snapshot"]
         since = datetime.fromisoformat(str(ctx.results["switch"].get("at") or point["taken_at"]))
-        lost = f"{words(self._house.clock.now() - since)} of writes since {since:%Y-%m-%d %H:%M} UTC"
+        lost = f"{age(self._house.clock.now() - since)} of writes since {since:%Y-%m-%d %H:%M} UTC"
         if verdict == "one-way":
             loss = f"{goal.release} can't be taken back (undo: one-way): it only goes forward"
             return {"undone": False, "loss": loss, "next": f"provision upgrade {ctx.tenant} --to A-LATER-RELEASE"}

@@ -37,7 +37,7 @@ def followed(house: House, rollout_id: str, *, wide: bool = False) -> RolloutVie
 @contextmanager
 def _shown() -> Iterator[Callable[[RolloutView], None]]:
     if sys.stderr.isatty():
-        with _drawn() as tell:
+        with drawn() as tell:
             yield tell
         return
     before: RolloutView | None = None
@@ -52,7 +52,8 @@ def _shown() -> Iterator[Callable[[RolloutView], None]]:
 
 
 @contextmanager
-def _drawn() -> Iterator[Callable[[RolloutView], None]]:
+def drawn() -> Iterator[Callable[[RolloutView], None]]:
+    """On a terminal: each look in place of the one before."""
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text

@@ -140,10 +140,10 @@ def retry_failed(session: Session, ids: Ids = None, rollout_id: RolloutOption = 
 
 def skip(
     session: Session,
-    ids: Annotated[list[str], typer.Argument(metavar="TENANT...", help="Ids of tenants.")],
+    ids: Annotated[list[str], typer.Argument(metavar="TENANT", help="Ids of tenants.")],
     rollout_id: RolloutOption = None,
 ) -> object:
-    """Leave tenants out. A rollout that nobody drives goes on by it."""
+    """Leave tenants out. A rollout that should go on, and that nobody drives, goes on here."""
     from provisioner.cli.steering import skipped
 
     return skipped(session, rollout_id, ids)

@@ -94,12 +94,12 @@ def _(result: Planned, console: "Console") -> None:
     if plan.waves:
         _show_groups(console, "steps", steps(plan), plan)
         rows = [
-            [wave.number, t.id, t.ring, t.from_release, t.undo, f"{shown(t.earliest)}: {t.reason}"]
+            [wave.number, t.id, t.ring, t.from_release, f"{shown(t.earliest)}: {t.reason}"]
             for wave in plan.waves
             for t in wave.tenants
         ]
         console.print()
-        grid(console, ["wave", "tenant", "ring", "from", "undo", "not before"], rows, words=True)
+        grid(console, ["wave", "tenant", "ring", "from", "not before"], rows, words=True)
     if plan.left_out:
         console.print()
         rows = [[item.id, item.why, item.detail] for item in plan.left_out]

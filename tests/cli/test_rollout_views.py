@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from provisioner.cli.following import drawn as drawing
 from provisioner.cli.following import followed
 from provisioner.cli.markdown import LONGEST, markdown, words
 from provisioner.cli.plain import plain
@@ -33,7 +34,7 @@ LONG = "the machine said something long that goes on and on, and that nobody can
 
 
 def planned(count: int = 8, **more: Any) -> Planned:
-    freeze = Freeze(NOW, NOW + timedelta(days=2), "turn | of <the> `year`", "Jane Doe", (3,))
+    freeze = Freeze(NOW, NOW + timedelta(days=5), "turn | of <the> `year`", "Jane Doe", (3,))
     people = [
         candidate("held", hold=Hold(NOW.date() + timedelta(days=9), "their *audit*", "John Smith")),
         candidate("old", on="1.1.0"),
@@ -149,6 +150,18 @@ def test_what_has_changed_is_a_line_each() -> None:
     assert "nobody drives it" in changed(first, RolloutView(record(found)))[-1]
 
 
+def test_on_a_terminal_it_is_drawn_anew(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "80")
+    found = planned().plan
+    with drawing() as tell:
+        tell(RolloutView(record(found)))
+        tell(RolloutView(record(found, RolloutStatus.HALTED)))
+    shown = capsys.readouterr().err
+    assert shown.index("running") < shown.index("halted")
+    assert "\x1b[2K" in shown, "the lines before are wiped out"
+
+
 def test_it_is_followed_until_it_stops(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,13 +170,15 @@ def test_it_is_followed_until_it_stops(
     house.ledger.begin_rollout("1.3.0-abcdef", found, "jane@ops")
     holder = Holder("other-host", "", 7, "", "jane")
     lease = house.ledger.acquire_lease("rollout/1.3.0-abcdef", "1.3.0-abcdef", "it", holder, timedelta(days=1))
-    turns = iter(
-        [
-            lambda: house.ledger.set_step("1.3.0-abcdef", "t000", StepState.RUNNING, lease=lease),
-            lambda: house.ledger.set_rollout("1.3.0-abcdef", RolloutStatus.PAUSED, cause="paused: by joe", lease=lease),
-        ]
-    )
-    monkeypatch.setattr(house.clock, "sleep", lambda _: next(turns)())
+    looks = iter(range(2))
+
+    def sleep(_: float) -> None:
+        if next(looks) == 0:
+            house.ledger.set_step("1.3.0-abcdef", "t000", StepState.RUNNING, lease=lease)
+        else:
+            house.ledger.set_rollout("1.3.0-abcdef", RolloutStatus.PAUSED, cause="paused: by joe", lease=lease)
+
+    monkeypatch.setattr(house.clock, "sleep", sleep)
     view = followed(house, "1.3.0-abcdef")
     assert view.record.status is RolloutStatus.PAUSED
     assert capsys.readouterr().err.splitlines() == [

@@ -2,12 +2,17 @@
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from provisioner.app import App
+from provisioner.model.errors import LeaseHeldError
+from provisioner.model.json import JsonDict
+from provisioner.model.ledger import Holder
 from provisioner.model.recovery import Verdict
+from provisioner.model.rollout.states import RolloutStatus
 from provisioner.ops.rehearse import Rehearsed
 from provisioner.settings import Settings
 from tests.cli.rollouts import Fleet, Steps
@@ -25,7 +30,7 @@ def test_a_plan_says_of_everybody_when_or_why_not_and_records_nothing(fleet: Fle
     assert "3 tenants in 2 waves, 1 left out (strategy quick)" in shown
     assert "stable moves to 1.1.0 when the last wave is done" in shown
     assert re.search(r"^pinned +pinned +is pinned to 1.0.0", shown, re.MULTILINE)
-    assert re.search(r"^1 +acme +0 +1.0.0 +code-only ", shown, re.MULTILINE)
+    assert re.search(r"^1 +acme +0 +1.0.0 +\w{3} .*: now$", shown, re.MULTILINE)
     assert "steps: 3 same" in shown
     assert fleet.ledger.rollouts() == []
     planned = fleet.json("rollout", "plan", "1.1.0")
@@ -165,6 +170,21 @@ def test_where_somebody_drives_it_is_said_who_and_nothing_is_waited_for(fleet: F
     operations.close()
 
 
+def test_a_start_that_a_worker_was_faster_with_is_followed_to_its_end(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faster(_: object, rollout_id: str, __: object) -> None:
+        holder = Holder("worker-1", "", 7, "", "jane")
+        lease = fleet.ledger.acquire_lease(f"rollout/{rollout_id}", rollout_id, "it", holder, timedelta(minutes=1))
+        fleet.ledger.set_rollout(rollout_id, RolloutStatus.PAUSED, cause="paused: by joe", lease=lease)
+        raise LeaseHeldError("jane@worker-1 drives it")
+
+    monkeypatch.setattr("provisioner.cli.rolling.drive", faster)
+    answer = fleet.ok("rollout", "start", "1.1.0", "--yes", code=3)
+    assert "jane@worker-1 drives it: it is followed from here" in answer.stderr
+    assert re.search(r"^status +paused$", answer.stdout, re.MULTILINE)
+
+
 def test_an_interruption_says_how_it_goes_on(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
@@ -252,7 +272,7 @@ def test_an_upgrade_keeps_to_window_and_freeze_unless_now_is_said(
 def test_a_rehearsal_that_did_not_pass_is_exit_1(
     fleet: Fleet, monkeypatch: pytest.MonkeyPatch, verdict: Verdict, code: int
 ) -> None:
-    check = {"name": "migrate", "ok": verdict is Verdict.PASSED, "detail": "it stopped"}
+    check: JsonDict = {"name": "migrate", "ok": verdict is Verdict.PASSED, "detail": "it stopped"}
     found = Rehearsed("acme", verdict, {"verdict": str(verdict), "point": "acme-1", "checks": [check]})
     monkeypatch.setattr("provisioner.ops.rehearse.rehearse", lambda *_, **__: [found])
     answer = fleet.ok("rollout", "rehearse", "1.1.0", "acme", code=code)

@@ -1,11 +1,14 @@
 """A house of fakes, with a real ledger. Each fake keeps what it was asked, so that tests assert on the transcript."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from threading import Event as Flag
 from typing import Any
 
+from provisioner.durable.holding import Holding
 from provisioner.ledger.store import open_ledger
 from provisioner.model.change import Plan, RunResult, Step, StepOp
 from provisioner.model.cloud import (
@@ -13,7 +16,7 @@ from provisioner.model.cloud import (
 )
 from provisioner.model.errors import ProvisionError, UndoneError, UnsupportedError, UsageError
 from provisioner.model.json import Json, JsonDict
-from provisioner.model.ledger import OperationStatus, StepStatus, TenantRecord
+from provisioner.model.ledger import Holder, Lease, OperationStatus, StepStatus, TenantRecord
 from provisioner.model.ports import OperationDefinition, Progress, RunOptions, Stack, StepContext
 from provisioner.model.rollout.strategy import Strategy
 from provisioner.model.stack import StackArgs
@@ -203,6 +206,15 @@ class InLine:
     def resume(self, operation_id: str, progress: Progress) -> JsonDict:
         operation = self._ledger.operation(operation_id)
         return self.run(operation.kind, operation.id, operation.tenant, operation.payload, progress)
+
+    @contextmanager
+    def hold(self, subject: str, work_id: str, reason: str) -> Iterator[Holding]:
+        holder = Holder("here", "", 1, "", "test")
+        lease: Lease = self._ledger.acquire_lease(subject, work_id, reason, holder, timedelta(days=30))
+        try:
+            yield Holding(lease)
+        finally:
+            self._ledger.release_lease(lease)
 
     def close(self) -> None:
         self.closed = True

@@ -17,7 +17,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say by name whether the suite that needs a real Pulumi CLI was run: a skip must never pass for a success."""
+    """Say what tests measured; and by name whether the suite that needs a real Pulumi CLI was run: a skip must never
+    pass for a success."""
+    reports = [r for found in terminalreporter.stats.values() for r in found if getattr(r, "when", "") == "call"]
+    for words in (value for r in reports for name, value in r.user_properties if name == "measured"):
+        terminalreporter.write_line(f"measured: {words}")
     counts = {
         outcome: sum(getattr(r, "nodeid", "").startswith(_FLOOR) for r in terminalreporter.stats.get(outcome, []))
         for outcome in ("passed", "failed", "error", "skipped")

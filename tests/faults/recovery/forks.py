@@ -3,9 +3,12 @@
 A walk through an operation kills a process at every boundary of every step. Each is a real process with a pid of its
 own that dies by SIGKILL; only what Python would import again and again (0.7 s of CPU) is there already.
 
-    python -m tests.faults.recovery.forks      one request as JSON on each line of stdin, one answer on stdout
+    python -m tests.faults.recovery.forks MODULE   one request as JSON on each line of stdin, one answer on stdout
+
+MODULE's `main()` is the command: the real one, or one that dies where a test wants it.
 """
 
+import importlib
 import json
 import os
 import subprocess
@@ -17,13 +20,14 @@ from tests.installation import TIMEOUT, Answer, Installation
 
 
 class Forked(Installation):
-    """An installation whose `run` costs no imports. `start` is a whole process, as ever."""
+    """An installation whose `run` costs no imports. `start` is a whole process, as ever. `main`: the module whose
+    `main()` is run."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, main: str = "provisioner.cli.main") -> None:
         super().__init__(folder)
         self._folder = folder
         self._server = subprocess.Popen(
-            [sys.executable, "-m", __name__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", __name__, main], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
     def run(self, *words: str, stdin: str | None = None, **environment: str) -> Answer:
@@ -46,22 +50,21 @@ class Forked(Installation):
 
 def serve() -> None:
     """Answer requests until stdin ends."""
-    _import_all()
+    main = sys.argv[1]
+    _import_all(main)
     for line in sys.stdin:
         request = json.loads(line)
         child = os.fork()
         if child == 0:
-            _become(request)
+            _become(request, main)
         _, status = os.waitpid(child, 0)
         sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
         sys.stdout.flush()
 
 
-def _become(request: Any) -> None:
+def _become(request: Any, main: str) -> None:
     """The command, in this process: its files, its environment, its words. Never returns."""
     import signal
-
-    from provisioner.cli import main
 
     signal.alarm(TIMEOUT)
     for number, name in ((0, os.devnull), (1, request["stdout"]), (2, request["stderr"])):
@@ -70,14 +73,13 @@ def _become(request: Any) -> None:
     os.environ.clear()
     os.environ.update(request["environment"])
     sys.argv = ["provision", *request["words"]]
-    main.main()
+    importlib.import_module(main).main()
 
 
-def _import_all() -> None:
+def _import_all(main: str) -> None:
     """What any of the commands imports. Nothing of it starts a thread or opens a file."""
-    import importlib
-
     for name in (
+        main,
         "provisioner.app",
         "provisioner.cli.main",
         "provisioner.cli.leaving",
@@ -85,7 +87,9 @@ def _import_all() -> None:
         "provisioner.cli.progress",
         "provisioner.cli.proofs",
         "provisioner.cli.restoring",
+        "provisioner.cli.rolling",
         "provisioner.cli.running",
+        "provisioner.cli.steering",
         "provisioner.cli.tables",
         "provisioner.cli.working",
         "provisioner.cloud.aws",

@@ -34,18 +34,23 @@ def notes(installation: Installation, tenant: str) -> set[str]:
 
 def master(installation: Installation, identifier: str) -> psycopg.Connection[tuple[Any, ...]]:
     """A connection of the master to one database, with TLS as a client would have it."""
+    return psycopg.connect(**login(installation, identifier))
+
+
+def login(installation: Installation, identifier: str) -> dict[str, Any]:
+    """What libpq must know for that."""
     [found] = installation.client("rds").describe_db_instances(DBInstanceIdentifier=identifier)["DBInstances"]
     secret = installation.client("secretsmanager").get_secret_value(SecretId=found["MasterUserSecret"]["SecretArn"])
     keys = json.loads(secret["SecretString"])
-    return psycopg.connect(
-        host=found["Endpoint"]["Address"],
-        port=found["Endpoint"]["Port"],
-        dbname="product",
-        user=keys["username"],
-        password=keys["password"],
-        sslmode="verify-full",
-        sslrootcert=installation.control.ensure_running().ca_file,
-    )
+    return {
+        "host": found["Endpoint"]["Address"],
+        "port": found["Endpoint"]["Port"],
+        "dbname": "product",
+        "user": keys["username"],
+        "password": keys["password"],
+        "sslmode": "verify-full",
+        "sslrootcert": installation.control.ensure_running().ca_file,
+    }
 
 
 def walk(

@@ -10,14 +10,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import psycopg
 import pytest
 import sqlalchemy as sa
 
 from provisioner.ledger.schema import operations
 from provisioner.model.ledger import OperationStatus
 from provisioner.model.recovery import PointStatus
-from tests.faults.recovery.forks import Forked
 from tests.faults.recovery.life import (
     inside,
     kill_inside,
@@ -30,35 +28,19 @@ from tests.faults.recovery.life import (
     snapshots,
     unfinished,
 )
+from tests.faults.recovery.shared import Shared, on_postgresql
 from tests.installation import TIMEOUT, Answer
-from tests.unit.ledger.postgres import server
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults, pytest.mark.timeout(600)]
 
 ONCE = ("worker", "--once", "-o", "json")
 
 
-class Shared(Forked):
-    """An installation whose commands share a ledger on PostgreSQL."""
-
-    def __init__(self, folder: Path, url: str) -> None:
-        self._url = url
-        super().__init__(folder)
-
-    def environment(self, **more: str) -> dict[str, str]:
-        """Of a command."""
-        return super().environment(PROVISION_LEDGER=self._url, **more)
-
-
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     """An installation for this module."""
-    with server() as folder:
-        with psycopg.connect(f"postgresql://postgres@/postgres?host={folder}", autocommit=True) as connection:
-            connection.execute("CREATE DATABASE ledger")
-        made = Shared(tmp_path_factory.mktemp("shared"), f"postgresql://postgres@/ledger?host={folder}")
+    with on_postgresql(tmp_path_factory.mktemp("shared")) as made:
         yield made
-        made.end()
 
 
 def both(shared: Shared) -> Counter[tuple[str, str, str]]:

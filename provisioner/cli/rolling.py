@@ -155,7 +155,7 @@ def _proposed(session: Session, selection: Selection, asked: Asked) -> tuple[Cho
     tenants = here(house, select(everyone, words) if words.narrows else everyone)
     said = Words(asked.release, asked.channel, asked.strategy, asked.reason, whole=not words.narrows)
     plan = propose(house, registry, tenants, said)
-    return Chosen(house, registry, tenants), Planned(plan, said.whole)
+    return Chosen(house, registry, tenants), Planned(plan)
 
 
 def _tell(found: Planned) -> None:

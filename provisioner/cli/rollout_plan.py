@@ -30,10 +30,9 @@ _UNDOS = {
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """What a rollout would do. `whole`: all tenants were meant; `previews`: where they were asked for."""
+    """What a rollout would do. `previews`: where they were asked for."""
 
     plan: RolloutPlan
-    whole: bool
     previews: Previews | None = None
 
     @property
@@ -49,13 +48,11 @@ def headline(plan: RolloutPlan) -> str:
     return f"{who}, {len(plan.left_out)} left out (strategy {plan.strategy.name}{hasty})"
 
 
-def channel_words(plan: RolloutPlan, *, whole: bool) -> str:
+def channel_words(plan: RolloutPlan) -> str:
     """Whether a channel moves, and why not."""
     if plan.channel is not None:
         return f"{plan.channel} moves to {plan.release} when the last wave is done"
-    if not whole:
-        return f"{plan.of_channel} stays where it is: only selected tenants are moved"
-    return f"{plan.of_channel} stays where it is: it is at {plan.release} or later"
+    return f"{plan.of_channel} stays where it is: {plan.stays}"
 
 
 def undo_words(plan: RolloutPlan) -> list[str]:
@@ -76,7 +73,7 @@ def show_short(planned: Planned, console: "Console") -> None:
         console,
         [
             ("rollout", f"to {plan.release} on target {plan.target}: {headline(plan)}"),
-            ("channel", channel_words(plan, whole=planned.whole)),
+            ("channel", channel_words(plan)),
             ("steps", summary(steps(plan)) if plan.waves else None),
             ("undo", "\n".join(undo_words(plan))),
             ("left out", left_words(plan)),
@@ -144,7 +141,6 @@ def _(value: Planned) -> Any:
     return {
         **value.plan.json(),
         "digest": value.plan.digest,
-        "whole": value.whole,
         "groups": _plain_groups(steps(value.plan)),
         "previews": None
         if previews is None
@@ -168,7 +164,7 @@ def _(result: Planned) -> str:
     parts = [
         f"### Rollout to {words(plan.release)}",
         words(head),
-        words(f"Channel {channel_words(plan, whole=result.whole)}."),
+        words(f"Channel {channel_words(plan)}."),
     ]
     if plan.waves:
         rows = [[words(wave_name(w)), named([t.id for t in w.tenants]), _when(w), words(_then(w))] for w in plan.waves]

@@ -11,6 +11,7 @@ from provisioner.ledger.leases import LeaseRecords
 from provisioner.ledger.records import by_prefix
 from provisioner.ledger.schema import rollout_steps, rollouts
 from provisioner.model.errors import LeaseHeldError, UsageError
+from provisioner.model.json import JsonDict
 from provisioner.model.ledger import Lease
 from provisioner.model.rollout.frozen import RolloutPlan
 from provisioner.model.rollout.progress import Row, Wishes
@@ -34,7 +35,13 @@ class RolloutRecords(LeaseRecords):
             if _find(connection, rollout_id) is None:
                 self._refuse_shared(connection, rollout_id, list(plan.tenants))
                 now = self._now()
-                values = {"id": rollout_id, "target": plan.target, "release": plan.release, "plan": raw, "by": by}
+                values: dict[str, Any] = {
+                    "id": rollout_id,
+                    "target": plan.target,
+                    "release": plan.release,
+                    "plan": raw,
+                    "by": by,
+                }
                 values |= {"status": RolloutStatus.RUNNING, "started_at": now, "updated_at": now, "cause": ""}
                 connection.execute(sa.insert(rollouts).values(**values, rollback=False))
                 steps = [
@@ -43,7 +50,7 @@ class RolloutRecords(LeaseRecords):
                 ]
                 if steps:
                     connection.execute(sa.insert(rollout_steps), steps)
-                detail = {"rollout": rollout_id, "release": plan.release, "plan": plan.digest, "by": by}
+                detail: JsonDict = {"rollout": rollout_id, "release": plan.release, "plan": plan.digest, "by": by}
                 self._append(connection, "rollout-begun", detail, tenant=None, operation_id=None)
             return _whole(connection, _require(connection, rollout_id))
 
@@ -90,7 +97,7 @@ class RolloutRecords(LeaseRecords):
                 for tenant in tenants:
                     where = _step(rollout_id, tenant)
                     connection.execute(sa.update(rollout_steps).where(where).values(wish=wish))
-            detail = {"rollout": rollout_id, **given, "skip": list(skip), "retry": list(retry)}
+            detail: JsonDict = {"rollout": rollout_id, **given, "skip": list(skip), "retry": list(retry)}
             self._append(connection, "rollout-wish", detail, tenant=None, operation_id=None)
 
     def go_on(self, rollout_id: str, status: RolloutStatus) -> None:
@@ -102,7 +109,7 @@ class RolloutRecords(LeaseRecords):
             check_rollout(rollout_id, before, status)
             if before in OVER:
                 self._open_again(connection, rollout_id)
-            values = {"status": status, "pause": None, "cause": "", "hint": None, "until": None}
+            values: dict[str, Any] = {"status": status, "pause": None, "cause": "", "hint": None, "until": None}
             values |= {"updated_at": self._now()} | ({"abort": None} if status is RolloutStatus.ROLLING_BACK else {})
             connection.execute(sa.update(rollouts).where(rollouts.c.id == rollout_id).values(**values))
             self._told(connection, rollout_id, status, "goes on")
@@ -150,12 +157,12 @@ class RolloutRecords(LeaseRecords):
             check_step(rollout_id, tenant, StepState(before), state)
             values = {"state": state, "cause": cause, "operation": operation, "not_before": not_before}
             connection.execute(sa.update(rollout_steps).where(where).values(**values, ended_at=now, wish=None))
-            detail = {"rollout": rollout_id, "state": str(state), "cause": (cause or "")[:500] or None}
+            detail: JsonDict = {"rollout": rollout_id, "state": str(state), "cause": (cause or "")[:500] or None}
             self._append(connection, "rollout-step", detail, tenant=tenant, operation_id=operation)
         return now
 
     def _told(self, connection: sa.Connection, rollout_id: str, status: RolloutStatus, cause: str) -> None:
-        detail = {"rollout": rollout_id, "cause": cause[:500]}
+        detail: JsonDict = {"rollout": rollout_id, "cause": cause[:500]}
         self._append(connection, f"rollout-{status}", detail, tenant=None, operation_id=None)
 
     def _open_again(self, connection: sa.Connection, rollout_id: str) -> None:

@@ -10,7 +10,7 @@ from provisioner.registry.entry import RECORD, Entry
 from provisioner.registry.policy import live
 
 ROLLOUT = live("a rollout keeps the strategy that it was started with", "nothing: the next rollout has it")
-FREEZE = live("it is read before each tenant's turn, also by rollouts that are under way", "nothing: it holds at once")
+FREEZE = live("a rollout keeps the freezes that it was started with, and reports others", "provision rollout pause")
 HOLD = live(
     "plans leave the tenant out; a rollout that is under way keeps its plan, and reports it", "provision rollout skip"
 )

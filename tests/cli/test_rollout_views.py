@@ -40,7 +40,7 @@ def planned(count: int = 8, **more: Any) -> Planned:
         candidate("old", on="1.1.0"),
         candidate("a-rather-long-tenant-id", window=Window(("sat",), "02:00", 4), time_zone="Europe/Berlin"),
     ]
-    return Planned(plan(request(freezes=(freeze,)), [*fleet(count), *people], NOW), True, **more)
+    return Planned(plan(request(freezes=(freeze,)), [*fleet(count), *people], NOW), **more)
 
 
 def record(found: RolloutPlan, status: RolloutStatus = RolloutStatus.RUNNING, **rows: Row) -> RolloutRecord:
@@ -91,7 +91,7 @@ def test_in_a_pipe_a_line_is_a_line() -> None:
 def test_the_plan_s_json_is_the_plan_and_its_groups() -> None:
     found = planned()
     raw = json.loads(json.dumps(plain(found)))
-    keys = {"digest", "whole", "groups", "previews"}
+    keys = {"digest", "groups", "previews"}
     assert RolloutPlan.of({k: v for k, v in raw.items() if k not in keys}) == found.plan
     assert [len(g["tenants"]) for g in raw["groups"]] == [9, 1]
 
@@ -118,7 +118,7 @@ def test_markdown_of_a_thousand_different_tenants_fits_a_comment() -> None:
     found = plan(request(), [*people, *held], NOW)
     groups = grouped({t: {"aws:ec2/instance:Instance machine-b": f"update [{LONG} {t}]"} for t in found.tenants})
     failures = tuple(Failure((t,), RefusedError(LONG * 3 + t)) for t in found.tenants)
-    text = markdown(Planned(found, True, Previews(groups, failures)))
+    text = markdown(Planned(found, Previews(groups, failures)))
     assert len(text) <= LONGEST
     assert "more: `--output json` has them all." in text
     assert "699 tenants in" in text

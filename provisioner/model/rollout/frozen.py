@@ -75,7 +75,8 @@ class LeftOut:
 @dataclass(frozen=True)
 class RolloutPlan:
     """Who is moved to a release, in which waves, under which rules. `release_digest`: of the release as the registry
-    had it; `channel`: moves when the last wave is done (None: none does); `of_channel`: whose followers are moved."""
+    had it; `channel`: moves when the last wave is done (None: none does, and `stays` says why);
+    `of_channel`: whose followers are moved."""
 
     release: str
     release_digest: str
@@ -83,6 +84,7 @@ class RolloutPlan:
     target: str
     channel: str | None
     of_channel: str
+    stays: str | None
     strategy: Strategy
     freezes: tuple[Freeze, ...]
     made_at: datetime

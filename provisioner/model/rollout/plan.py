@@ -38,8 +38,8 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is wanted: this release, on this target. `channel`: followers of other channels aren't moved; `moves`:
-    whether it moves when all is done. `releases`: all of the registry's."""
+    """What is wanted: this release, on this target. `channel`: followers of other channels aren't moved; `stays`:
+    why it isn't moved when all is done, None where it is. `releases`: all of the registry's."""
 
     release: Release
     releases: Mapping[str, Release]
@@ -47,7 +47,7 @@ class Request:
     channel: str
     strategy: Strategy
     freezes: tuple[Freeze, ...]
-    moves: bool = True
+    stays: str | None = None
 
 
 def plan(request: Request, candidates: Sequence[Candidate], now: datetime) -> RolloutPlan:
@@ -72,7 +72,8 @@ def plan(request: Request, candidates: Sequence[Candidate], now: datetime) -> Ro
         release_digest=release_digest(release),
         schema_version=release.schema_version,
         target=request.target,
-        channel=request.channel if request.moves else None,
+        channel=None if request.stays else request.channel,
+        stays=request.stays,
         of_channel=request.channel,
         strategy=request.strategy,
         freezes=tuple(sorted(request.freezes, key=lambda f: (f.start, f.end, f.reason, f.name, f.rings))),

@@ -34,9 +34,9 @@ def stopped(record: RolloutRecord) -> PausedError | None:
     """What is raised for one that waits for a person; None for any other."""
     if record.status not in (RolloutStatus.PAUSED, RolloutStatus.HALTED):
         return None
-    return PausedError(
-        f"rollout {record.id} to {record.plan.release} is {record.status}: {record.cause}", hint=record.hint
-    )
+    said = record.cause.startswith(f"{record.status}: ")
+    cause = record.cause if said else f"{record.status}: {record.cause}"
+    return PausedError(f"rollout {record.id} to {record.plan.release} is {cause}", hint=record.hint)
 
 
 def _only(house: House) -> RolloutRecord:

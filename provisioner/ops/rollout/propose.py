@@ -21,7 +21,7 @@ from provisioner.ops.house import House, RegistryView
 @dataclass(frozen=True, slots=True)
 class Words:
     """What an operator says. `channel`: whose followers are moved (None: the default one's); `fast`: the reason for
-    short bake times; `whole`: all tenants were meant, so that the channel moves when all is done."""
+    short bake times; `whole`: all tenants were meant, so that the channel may move when all is done."""
 
     release: str
     channel: str | None = None
@@ -43,10 +43,24 @@ def propose(house: House, registry: RegistryView, tenants: Sequence[Tenant], wor
         channel=channel,
         strategy=strategy.fast(words.fast) if words.fast else strategy,
         freezes=registry.freezes,
-        moves=words.whole and version_key(registry.channels[channel]) < version_key(words.release),
+        stays=_stays(registry, channel, words),
     )
     records = {r.id: r for r in house.records()}
     return plan(request, [_candidate(t, records.get(t.id)) for t in tenants], house.clock.now())
+
+
+def _stays(registry: RegistryView, channel: str, words: Words) -> str | None:
+    """Why the channel isn't moved: new tenants of all targets would land where it is."""
+    if not words.whole:
+        return "only selected tenants are moved"
+    if version_key(registry.channels[channel]) >= version_key(words.release):
+        return f"it is at {registry.channels[channel]}"
+    here = registry.default_target.name
+    others = [t for t in registry.tenants() if t.target.name != here and t.channel == channel and t.pin is None]
+    if others:
+        where = ", ".join(sorted({t.target.name for t in others}))
+        return f"{len(others)} of its followers are on {where}; when they are moved, too, set channels/{channel}"
+    return None
 
 
 def check(found: RolloutPlan) -> None:
@@ -75,7 +89,7 @@ def edited(house: House, registry: RegistryView, record: RolloutRecord) -> list[
         channel=frozen.of_channel,
         strategy=_strategy(registry, strategy),
         freezes=registry.freezes,
-        moves=frozen.channel is not None,
+        stays=frozen.stays,
     )
     if request.release.yanked is not None:
         return [f"release {frozen.release} is yanked: {request.release.yanked}"]

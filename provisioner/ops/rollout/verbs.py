@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from provisioner.model.errors import RefusedError, UsageError
 from provisioner.model.rollout.frozen import RolloutPlan
 from provisioner.model.rollout.record import RolloutRecord
-from provisioner.model.rollout.states import DRIVEN, RETRIABLE, SKIPPABLE, RolloutStatus, StepState
+from provisioner.model.rollout.states import DRIVEN, RETRIABLE, SKIPPABLE, RolloutStatus, StepState, check_rollout
 from provisioner.model.suggest import suggest
 from provisioner.ops.house import House
 from provisioner.ops.rollout.propose import check
@@ -30,12 +30,12 @@ def pause(house: House, record: RolloutRecord, words: str) -> None:
 
 def resume(house: House, record: RolloutRecord) -> None:
     """Let it go on; of one that goes, the wish for a pause is taken back."""
-    back = RolloutStatus.ROLLING_BACK if record.wishes.rollback else RolloutStatus.RUNNING
-    house.ledger.go_on(record.id, back)
+    house.ledger.go_on(record.id, _going_on(record))
 
 
 def retry(house: House, record: RolloutRecord, tenants: Sequence[str]) -> list[str]:
     """Try those that failed again: the named ones, or all. Returns them. Raises UsageError where there are none."""
+    check_rollout(record.id, record.status, _going_on(record))
     may = _AGAIN if record.wishes.rollback else RETRIABLE - {_S.SKIPPED}
     named = may | {_S.SKIPPED} if tenants and not record.wishes.rollback else may
     found = _of(record, tenants, named, "can't be tried again")
@@ -48,11 +48,13 @@ def retry(house: House, record: RolloutRecord, tenants: Sequence[str]) -> list[s
 
 def skip(house: House, record: RolloutRecord, tenants: Sequence[str]) -> None:
     """Leave tenants out."""
+    check_rollout(record.id, record.status, _going_on(record))
     house.ledger.wish(record.id, skip=_of(record, tenants, SKIPPABLE, "can't be left out"))
 
 
 def abort(house: House, record: RolloutRecord, words: str) -> None:
     """End it for good: nothing new is begun, and who was moved stays moved."""
+    check_rollout(record.id, record.status, RolloutStatus.ABORTED)
     house.ledger.wish(record.id, abort=words)
     if record.status not in DRIVEN:
         house.ledger.go_on(record.id, RolloutStatus.RUNNING)  # so that its end is recorded as any other
@@ -60,6 +62,7 @@ def abort(house: House, record: RolloutRecord, words: str) -> None:
 
 def rollback(house: House, record: RolloutRecord) -> None:
     """Take back those that were moved, the last wave first. Raises RefusedError where one can't come back."""
+    check_rollout(record.id, record.status, RolloutStatus.ROLLING_BACK)
     stuck = [t for t in moved(record) if record.plan.tenants[t].undo == "one-way"]
     if stuck:
         raise RefusedError(
@@ -74,6 +77,10 @@ def rollback(house: House, record: RolloutRecord) -> None:
 def moved(record: RolloutRecord) -> list[str]:
     """Tenants that are on the new release, or may be."""
     return [row.tenant for row in record.rows if row.state in {_S.SUCCEEDED, _S.RUNNING, *_AGAIN}]
+
+
+def _going_on(record: RolloutRecord) -> RolloutStatus:
+    return RolloutStatus.ROLLING_BACK if record.wishes.rollback else RolloutStatus.RUNNING
 
 
 def _going(record: RolloutRecord, what: str) -> None:

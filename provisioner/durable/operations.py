@@ -139,7 +139,8 @@ class DurableOperations:
         period once: closing again waits for nobody."""
         with self._changed:
             grace, self._closed = 0.0 if self._closed else self._grace, True
-            for work in (*self._running, *self._holdings):
+            works: list[Attempt | Holding] = [*self._running, *self._holdings]
+            for work in works:
                 work.cancel.set()
             self._changed.wait_for(lambda: not self._running, grace)
         self._heartbeat.stop()
@@ -197,7 +198,8 @@ class DurableOperations:
         operation = attempt.operation
         if operation.status is not OperationStatus.RUNNING:
             self._ledger.set_operation(operation.id, OperationStatus.RUNNING, lease=attempt.lease)
-        if attempt.definition.started is not None:
+        # Where no step is left, the last one has said how the tenant is: nothing would do so again.
+        if attempt.definition.started is not None and attempt.steps:
             attempt.definition.started(attempt.context())
         for name in attempt.results:
             attempt.progress(Event(EventKind.STEP_DONE, operation.tenant, name, message="was done before"))

@@ -350,9 +350,9 @@ class OperationStepDefinition:
 @dataclass(frozen=True, slots=True)
 class OperationDefinition:
     """A kind of operation. Both hooks record the lifecycle, under the lease. `started` is called at the beginning of
-    every attempt, also of one that goes on after a failure; `failed` when a step has failed, with the cause, and not
-    for an interruption or a lost lease. `beside`: it doesn't change the tenant itself, and holds a lease of its own, so
-    that only others of its kind wait for it."""
+    every attempt that has something left to do, also of one that goes on after a failure; `failed` when a step has
+    failed, with the cause, and not for an interruption or a lost lease. `beside`: it doesn't change the tenant itself,
+    and holds a lease of its own, so that only others of its kind wait for it."""
 
     kind: str
     reason: str

@@ -86,6 +86,17 @@ def test_a_failed_operation_goes_on_after_its_last_done_step(
     assert (durable.events[0].name, durable.events[0].message) == ("one", "was done before")
 
 
+def test_a_kill_between_the_last_step_and_the_end_begins_nothing_anew(durable: Durable) -> None:
+    """The last step left the tenant as it shall be: `started` would set it changing again, for good."""
+    durable.run()
+    durable.ledger.set_operation("op-000001", OperationStatus.RUNNING)
+    durable.hooks.clear()
+    durable.restart()
+    assert durable.run()["step"] == "three"
+    assert durable.operation().status is OperationStatus.SUCCEEDED
+    assert durable.hooks == []
+
+
 def test_an_unexpected_error_is_recorded_with_its_type(durable: Durable) -> None:
     durable.acts["one"] = _raise(KeyError("zone"))
     with pytest.raises(KeyError):

@@ -65,15 +65,15 @@ def cheap(folder: Path, runs: int) -> Iterator[Figure]:
     """What needs no sandbox: start-up against a bare Typer app, and `list` of a thousand tenants."""
     bare, helped = [], []
     for _ in range(runs):  # in turns, so that both see the same machine
-        bare.append(_wall([sys.executable, "-c", BARE, "--help"]))
-        helped.append(_wall([*COMMAND, "--help"]))
+        bare.append(wall([sys.executable, "-c", BARE, "--help"]))
+        helped.append(wall([*COMMAND, "--help"]))
     yield Figure("--help", statistics.median(helped), "s")
     yield Figure("--help / bare Typer --help", statistics.median(helped) / statistics.median(bare), "times", 2.0)
     thousand = Installation(folder)
-    _thousand(thousand)
-    times = [_wall([*COMMAND, "list", "-o", "json"], thousand.environment()) for _ in range(runs)]
+    fleet_on_paper(thousand, 1000)
+    times = [wall([*COMMAND, "list", "-o", "json"], thousand.environment()) for _ in range(runs)]
     yield Figure("list, 1,000 tenants", statistics.median(times), "s", 0.6)
-    times = [_wall([*COMMAND, "status"], thousand.environment()) for _ in range(runs)]
+    times = [wall([*COMMAND, "status"], thousand.environment()) for _ in range(runs)]
     yield Figure("status, 1,000 tenants", statistics.median(times), "s")
 
 
@@ -101,7 +101,8 @@ def on_sandbox(installation: Installation, fleet: int) -> Iterator[Figure]:
     yield Figure("apply --refresh of 1 tenant, nothing to do", seconds, "s")
 
 
-def _wall(words: list[str], environment: dict[str, str] | None = None) -> float:
+def wall(words: list[str], environment: dict[str, str] | None = None) -> float:
+    """Seconds of one command that must succeed."""
     began = time.perf_counter()
     subprocess.run(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
     return time.perf_counter() - began
@@ -144,14 +145,14 @@ def _entries(installation: Installation, count: int) -> None:
     installation.registry.write_text(f"{text}\n{rows}")
 
 
-def _thousand(installation: Installation) -> None:
-    """A thousand tenants in the registry and, with facts, in the ledger; none of them exists."""
-    text = installation.registry.read_text().replace("max_tenants: 50", "max_tenants: 1000")
+def fleet_on_paper(installation: Installation, tenants: int) -> None:
+    """Tenants in the registry and, with facts, in the ledger; none of them exists."""
+    text = installation.registry.read_text().replace("max_tenants: 50", f"max_tenants: {tenants}")
     installation.registry.write_text(re.sub(r"^tenants: *\{\} *$", "tenants:", text, flags=re.MULTILINE))
-    _entries(installation, 1000)
+    _entries(installation, tenants)
     installation.home.mkdir(parents=True)
     ledger = open_ledger(f"sqlite:///{installation.home / 'ledger.db'}", SystemClock())
-    for n in range(1000):
+    for n in range(tenants):
         tenant = f"fleet-{n:04}"
         ledger.ensure_tenant(tenant, "sandbox")
         ledger.set_lifecycle(tenant, Lifecycle.PROVISIONING)

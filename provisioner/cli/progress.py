@@ -16,13 +16,14 @@ _LASTING = (*_STEP_ENDS, EventKind.MESSAGE)
 
 
 @contextmanager
-def progress() -> Iterator[Progress]:
-    """A sink for events, good while the context is open."""
+def progress(*, brief: bool = False) -> Iterator[Progress]:
+    """A sink for events, good while the context is open. `brief`: for work on many tenants, where a line for each
+    resource would hide what counts."""
     if sys.stderr.isatty():
         with _live() as sink:
             yield sink
     else:
-        yield _line
+        yield _brief if brief else _line
 
 
 def text(event: Event) -> str:
@@ -39,6 +40,11 @@ def text(event: Event) -> str:
 
 def _line(event: Event) -> None:
     typer.echo(text(event), err=True)
+
+
+def _brief(event: Event) -> None:
+    if event.kind in (EventKind.STEP_STARTED, EventKind.RESOURCE_FAILED, *_LASTING):
+        _line(event)
 
 
 @contextmanager

@@ -76,7 +76,7 @@ def carried_on(session: Session, rollout_id: str, *, detach: bool = False) -> Ro
         typer.echo(words, err=True)
         return look(house, rollout_id)
     try:
-        with progress() as sink:
+        with progress(brief=True) as sink:
             drive(house, rollout_id, sink)
     except (LeaseHeldError, LeaseLostError) as error:
         typer.echo(f"{error.message}: it is followed from here", err=True)
@@ -110,7 +110,7 @@ def rehearsed(session: Session, selection: Selection, ids: Sequence[str], releas
     """Rehearse the upgrade of the selected, and tell."""
     picked = chosen(session, selection, ids)
     picked.registry.release(release)
-    with progress() as sink:
+    with progress(brief=True) as sink:
         done = rehearsing.rehearse(session.app, picked.registry, picked.tenants, release, sink, at_once=at_once)
     failed = exit_code(d.error for d in done)
     if not failed and any(d.verdict is not Verdict.PASSED for d in done):

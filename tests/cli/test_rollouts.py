@@ -93,7 +93,7 @@ def test_a_failure_halts_with_exit_3_and_tenant_cause_and_next_and_retry_goes_on
     answer = fleet.ok("rollout", "start", "1.1.0", "--yes", code=3)
     rollout_id = fleet.ledger.rollouts()[0].id
     assert "acme failed: it does not start" in answer.stderr
-    assert f"next:  provision rollout rollback {rollout_id}" in answer.stderr
+    assert f"next:  provision rollout retry-failed {rollout_id} acme" in answer.stderr
     assert re.search(r"^acme +1 +failed .*it does not start", answer.stdout, re.MULTILINE)
     assert fleet.states() == {"acme": "failed", "beta": "waiting", "gamma": "waiting"}
     assert 'stable: "1.0.0"' in fleet.registry.read_text()

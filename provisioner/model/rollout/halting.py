@@ -11,26 +11,37 @@ _S = StepState
 
 def halt(view: View) -> Decision | None:
     """The rollout stops, or is about to; None where nothing is against going on."""
-    halted = _taken_back(view) or _broken(view) or _same_cause(view) or _over_budget(view)
+    halted = _broken(view) or _same_cause(view) or _over_budget(view)
     if halted:
         tenant, cause = halted
-        retry, back, abort = (view.verb(v, t) for v, t in (("retry-failed", tenant), ("rollback", ""), ("abort", "")))
-        return view.stop(RolloutStatus.HALTED, cause, f"{back}, {retry} when it is mended, or {abort}")
+        ways = [view.verb("rollback")] if view.of(_S.SUCCEEDED, _S.BROKEN) else []
+        ways += [f"{view.verb('retry-failed', tenant)} when it is mended", f"or {view.verb('abort')}"]
+        return view.stop(RolloutStatus.HALTED, cause, ", ".join(ways))
     paused = _unknown(view) or _not_so_own(view)
     if paused:
         tenant, cause = paused
         retry, skip = view.verb("retry-failed", tenant), view.verb("skip", tenant)
         hint = f"look at it (provision show {tenant}); then {retry}, or {skip}"
         return view.stop(RolloutStatus.PAUSED, cause, hint)
-    return None
+    return _taken_back(view)
 
 
-def _taken_back(view: View) -> tuple[str, str] | None:
-    """One that was moved, and became sick while it was watched."""
-    for row in view.of(_S.REVERTING):
-        if row.cause is not None:
-            return row.tenant, told(row)
-    return None
+def _charged(row: Row) -> bool:
+    """Whether it counts as a failure: it failed, or it was moved, became sick while it was watched, and is being taken
+    back."""
+    return row.state in FAILURES or (row.state is _S.REVERTING and row.cause is not None)
+
+
+def _failed(view: View) -> list[Row]:
+    return [row for row in view.rows.values() if _charged(row)]
+
+
+def _taken_back(view: View) -> Decision | None:
+    """Within the budget, too, nothing is begun until it is clear how that ended."""
+    rows = view.of(_S.REVERTING)
+    if not rows:
+        return None
+    return Decision(cause=f"nothing is begun meanwhile: {told(rows[0])}", hint=view.verb("status"))
 
 
 def _broken(view: View) -> tuple[str, str] | None:
@@ -41,7 +52,7 @@ def _broken(view: View) -> tuple[str, str] | None:
 
 def _same_cause(view: View) -> tuple[str, str] | None:
     seen: dict[str, Row] = {}
-    for row in view.of(*FAILURES):
+    for row in _failed(view):
         if row.cause is None:
             continue
         first = seen.setdefault(fingerprint(row.cause, row.tenant), row)
@@ -53,11 +64,11 @@ def _same_cause(view: View) -> tuple[str, str] | None:
 def _over_budget(view: View) -> tuple[str, str] | None:
     plan = view.plan
     for wave in plan.waves:
-        failed = [row for row in view.wave(wave) if row.state in FAILURES]
+        failed = [row for row in view.wave(wave) if _charged(row)]
         budget = plan.strategy.wave_budget(len(wave.tenants))
         if len(failed) > budget:
             return failed[0].tenant, f"{told(failed[0])} ({_count(len(failed), budget)} in {wave_name(wave)})"
-    failed, budget = view.of(*FAILURES), plan.strategy.total_budget(len(plan.tenants))
+    failed, budget = _failed(view), plan.strategy.total_budget(len(plan.tenants))
     if len(failed) > budget:
         return failed[0].tenant, f"{told(failed[0])} ({_count(len(failed), budget)} in the whole rollout)"
     return None

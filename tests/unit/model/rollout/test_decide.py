@@ -143,10 +143,9 @@ def test_how_it_ends(strategy: dict[str, Any], text: str, status: str, cause: st
 
 
 def test_the_next_commands_are_named() -> None:
-    assert asked(planned(), "t0 failed: x").hint == (
-        "provision rollout rollback r1, provision rollout retry-failed r1 t0 when it is mended, or provision rollout "
-        "abort r1"
-    )
+    nobody = "provision rollout retry-failed r1 t0 when it is mended, or provision rollout abort r1"
+    assert asked(planned(), "t0 failed: x").hint == nobody
+    assert asked(planned(), "t0 failed: x, t1 succeeded").hint == f"provision rollout rollback r1, {nobody}"
     assert asked(planned(), "t0 inconclusive: x").hint == (
         "look at it (provision show t0); then provision rollout retry-failed r1 t0, or provision rollout skip r1 t0"
     )

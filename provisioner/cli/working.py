@@ -16,7 +16,7 @@ from provisioner.ops.worker import Worker, tick
 
 
 def now(session: Session, *, at_once: int) -> Table:
-    """One look. Exit 1 where something failed."""
+    """One look. Exit 1 where something failed, else 3 where a rollout waits for a person."""
     with progress() as sink:
         done = tick(session.app, sink, at_once=at_once)
     return _table(done)
@@ -67,5 +67,6 @@ def _table(done: Sequence[Done]) -> Table:
     rows = [
         {"tenant": d.tenant, "what": d.what, "outcome": d.outcome, "detail": d.detail, "next": d.hint} for d in done
     ]
-    failed = any(d.outcome == "failed" for d in done)
-    return Table(["tenant", "what", "outcome", "detail", "next"], rows, ExitCode.FAILED if failed else ExitCode.DONE)
+    ends = {d.outcome for d in done}
+    code = ExitCode.FAILED if "failed" in ends else ExitCode.PAUSED if "paused" in ends else ExitCode.DONE
+    return Table(["tenant", "what", "outcome", "detail", "next"], rows, code)

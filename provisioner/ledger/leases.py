@@ -126,10 +126,18 @@ def _owner(subject: str) -> str:
 
 def _check_token(row: sa.RowMapping | None, tenant: str, token: int) -> None:
     if row is None or row["token"] != token or not row["held"]:
-        now = "released" if row is None or not row["held"] else f"held by operation {row['operation_id']}"
+        free = row is None or not row["held"]
+        owner, _, kind = tenant.partition("/")
+        if owner == ROLLOUT:
+            now = "nobody drives it" if free else "somebody else drives it"
+            raise LeaseLostError(
+                f"rollout {kind} isn't driven from here any more: {now} now; what is under way goes on by itself",
+                hint=f"provision rollout status {kind}",
+            )
+        now = "released" if row is None or free else f"held by operation {row['operation_id']}"
         raise LeaseLostError(
             f"the lease of tenant {tenant} was lost: it is {now}; nothing more is done under it",
-            hint=f"provision operations list --tenant {_owner(tenant)}",
+            hint=f"provision operations list --tenant {owner}",
         )
 
 

@@ -82,27 +82,24 @@ class RolloutRecords(LeaseRecords):
         *,
         pause: str | None = None,
         abort: str | None = None,
-        rollback: bool = False,
         skip: Sequence[str] = (),
         retry: Sequence[str] = (),
     ) -> None:
         """Record what an operator wants; whoever drives the rollout follows it."""
-        words = {"pause": pause, "abort": abort, "rollback": rollback or None}
-        given = {name: value for name, value in words.items() if value is not None}
+        given: JsonDict = {name: words for name, words in (("pause", pause), ("abort", abort)) if words is not None}
+        refuse_secrets(given, "wish")
         with self._database.write() as connection:
             _require(connection, rollout_id)
             if given:
                 connection.execute(sa.update(rollouts).where(rollouts.c.id == rollout_id).values(**given))
-            for wish, tenants in (("skip", skip), ("retry", retry)):
-                for tenant in tenants:
-                    where = _step(rollout_id, tenant)
-                    connection.execute(sa.update(rollout_steps).where(where).values(wish=wish))
+            _wish(connection, rollout_id, skip, retry)
             detail: JsonDict = {"rollout": rollout_id, **given, "skip": list(skip), "retry": list(retry)}
             self._append(connection, "rollout-wish", detail, tenant=None, operation_id=None)
 
-    def go_on(self, rollout_id: str, status: RolloutStatus) -> None:
-        """Set a rollout that stopped going again, and forget the wish for a pause; to roll back, that for its end, too.
-        Raises RefusedError where it is over, LeaseHeldError where a tenant is in another open rollout by now."""
+    def go_on(self, rollout_id: str, status: RolloutStatus, *, retry: Sequence[str] = ()) -> None:
+        """Set a rollout that stopped going again, and forget the wish for a pause; to roll back, that for its end, too,
+        which is the wish for a rollback. `retry`: as in `wish`. Raises RefusedError where it is over, LeaseHeldError
+        where a tenant is in another open rollout by now."""
         with self._database.write() as connection:
             row = _require(connection, rollout_id)
             before = RolloutStatus(row["status"])
@@ -110,8 +107,10 @@ class RolloutRecords(LeaseRecords):
             if before in OVER:
                 self._open_again(connection, rollout_id)
             values: dict[str, Any] = {"status": status, "pause": None, "cause": "", "hint": None, "until": None}
-            values |= {"updated_at": self._now()} | ({"abort": None} if status is RolloutStatus.ROLLING_BACK else {})
+            values |= {"updated_at": self._now()}
+            values |= {"abort": None, "rollback": True} if status is RolloutStatus.ROLLING_BACK else {}
             connection.execute(sa.update(rollouts).where(rollouts.c.id == rollout_id).values(**values))
+            _wish(connection, rollout_id, (), retry)
             self._told(connection, rollout_id, status, "goes on")
 
     def set_rollout(
@@ -122,12 +121,17 @@ class RolloutRecords(LeaseRecords):
         cause: str,
         hint: str | None = None,
         until: datetime | None = None,
+        seen: tuple[RolloutStatus, Wishes] | None = None,
         lease: Lease,
-    ) -> None:
-        """Where it is now, said by who drives it. Raises LeaseLostError."""
+    ) -> bool:
+        """Where it is now, said by who drives it. `seen`: by what that was decided; where an operator has changed that
+        meanwhile, nothing is recorded, and False is returned. Raises LeaseLostError."""
         with self._database.write() as connection:
             self._fence(connection, lease)
-            before = RolloutStatus(_require(connection, rollout_id)["status"])
+            row = _require(connection, rollout_id)
+            before = RolloutStatus(row["status"])
+            if seen is not None and seen != (before, _wishes(connection, row)):
+                return False
             check_rollout(rollout_id, before, status)
             values = {"status": status, "cause": cause, "hint": hint, "until": until, "updated_at": self._now()}
             connection.execute(sa.update(rollouts).where(rollouts.c.id == rollout_id).values(**values))
@@ -136,6 +140,7 @@ class RolloutRecords(LeaseRecords):
                 connection.execute(steps.values(open=None, wish=None))
             if status is not before:
                 self._told(connection, rollout_id, status, cause)
+        return True
 
     def set_step(
         self,
@@ -191,6 +196,12 @@ def _taken(tenant: str, other: sa.RowMapping, rollout_id: str) -> LeaseHeldError
 
 def _step(rollout_id: str, tenant: str) -> sa.ColumnElement[bool]:
     return (rollout_steps.c.rollout == rollout_id) & (rollout_steps.c.tenant == tenant)
+
+
+def _wish(connection: sa.Connection, rollout_id: str, skip: Sequence[str], retry: Sequence[str]) -> None:
+    for wish, tenants in (("skip", skip), ("retry", retry)):
+        for tenant in tenants:
+            connection.execute(sa.update(rollout_steps).where(_step(rollout_id, tenant)).values(wish=wish))
 
 
 def _find(connection: sa.Connection, rollout_id: str) -> sa.RowMapping | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 from provisioner.model.clock import Clock
-from provisioner.model.errors import LeaseHeldError, ProvisionError
+from provisioner.model.errors import LeaseHeldError, PausedError, ProvisionError
 from provisioner.model.ports import Progress
 
 NOTHING = object()
@@ -42,8 +42,8 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """How a job ended. `outcome`: done, idle (there was nothing to do), held (somebody else is at it), or failed, with
-    the error's words and what to run next."""
+    """How a job ended. `outcome`: done, idle (there was nothing to do), held (somebody else is at it), paused (it waits
+    for a person), or failed, with the error's words and what to run next."""
 
     tenant: str
     what: str
@@ -136,6 +136,8 @@ def done(job: Job, progress: Progress) -> Done:
         answer = job.run(progress)
     except LeaseHeldError as error:
         return Done(job.tenant, job.what, "held", error.message, error.hint)
+    except PausedError as error:
+        return Done(job.tenant, job.what, "paused", error.message, error.hint)
     except ProvisionError as error:
         return Done(job.tenant, job.what, "failed", error.message, error.hint)
     except Exception as error:  # noqa: BLE001 - it is told

@@ -53,15 +53,15 @@ class RolloutStore(Protocol):
         *,
         pause: str | None = None,
         abort: str | None = None,
-        rollback: bool = False,
         skip: Sequence[str] = (),
         retry: Sequence[str] = (),
     ) -> None:
         """Record what an operator wants; whoever drives the rollout follows it."""
 
-    def go_on(self, rollout_id: str, status: RolloutStatus) -> None:
-        """Set a rollout that stopped going again, and forget the wish for a pause; to roll back, that for its end, too.
-        Raises RefusedError where it is over, LeaseHeldError where a tenant is in another open rollout by now."""
+    def go_on(self, rollout_id: str, status: RolloutStatus, *, retry: Sequence[str] = ()) -> None:
+        """Set a rollout that stopped going again, and forget the wish for a pause; to roll back, that for its end, too,
+        which is the wish for a rollback. `retry`: as in `wish`. Raises RefusedError where it is over, LeaseHeldError
+        where a tenant is in another open rollout by now."""
 
     def set_rollout(
         self,
@@ -71,9 +71,11 @@ class RolloutStore(Protocol):
         cause: str,
         hint: str | None = None,
         until: datetime | None = None,
+        seen: tuple[RolloutStatus, Wishes] | None = None,
         lease: Lease,
-    ) -> None:
-        """Where it is now, said by who drives it. Raises LeaseLostError."""
+    ) -> bool:
+        """Where it is now, said by who drives it. `seen`: by what that was decided; where an operator has changed that
+        meanwhile, nothing is recorded, and False is returned. Raises LeaseLostError."""
 
     def set_step(
         self,

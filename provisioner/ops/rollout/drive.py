@@ -12,16 +12,16 @@ from datetime import datetime
 from queue import Empty, SimpleQueue
 
 from provisioner.model.change import Event, EventKind
-from provisioner.model.errors import RegistryError, UsageError
+from provisioner.model.errors import RegistryError
 from provisioner.model.ports import Hold, Progress
 from provisioner.model.rollout.decide import decide
-from provisioner.model.rollout.plan import release_digest
 from provisioner.model.rollout.progress import Decision, Row, Wishes, told
 from provisioner.model.rollout.record import RolloutRecord
 from provisioner.model.rollout.states import DRIVEN, FLIGHT, RolloutStatus, StepState
 from provisioner.ops.house import House
 from provisioner.ops.operations import new_id
 from provisioner.ops.rollout.find import find, lease_of
+from provisioner.ops.rollout.release import changed, move_channel
 from provisioner.ops.rollout.step import Ended, Steps, Task, UpgradeSteps
 from provisioner.ops.rollout.watch import Watch
 
@@ -29,6 +29,8 @@ POLL = 2.0
 """Seconds after which operators' wishes are looked for."""
 _HELD = 15.0
 _S = StepState
+Seen = tuple[RolloutStatus, Wishes]
+"""By what was decided."""
 
 
 def drive(house: House, rollout_id: str, progress: Progress, *, steps: Steps | None = None) -> RolloutRecord:
@@ -66,8 +68,8 @@ class _Driver:
         try:
             while True:
                 self._hold.check()
-                status, wishes = self._house.ledger.rollout_wishes(self._record.id)
-                if status not in DRIVEN or self._turn(status, wishes):
+                seen = self._house.ledger.rollout_wishes(self._record.id)
+                if seen[0] not in DRIVEN or self._turn(*seen):
                     return
         except KeyboardInterrupt:
             self._house.operations.close()
@@ -81,46 +83,41 @@ class _Driver:
         decision = decide(self._record.id, self._plan, self._rows.values(), wishes, self._house.clock.now())
         for move in decision.moves:
             self._set(move.tenant, move.state, cause=move.cause)
+        granted = {move.tenant for move in decision.moves}
+        seen = status, replace(wishes, skip=wishes.skip - granted, retry=wishes.retry - granted)
         if decision.status is not None:
-            self._stop(decision)
-            return True
+            return self._stop(decision, seen)
         self._begin(decision.begin, back=wishes.rollback)
         self._carry_on()
-        self._note(status, decision)
+        self._note(decision, seen)
         self._wait(decision.until)
         for tenant, cause in [] if wishes.rollback else self._watch.look(self._rows.values()):
             self._sick(tenant, cause)
         return False
 
-    def _stop(self, decision: Decision) -> None:
-        status = decision.status
-        if status is RolloutStatus.SUCCEEDED and self._plan.channel is not None:
-            self._house.registry().move_channel(self._plan.channel, self._plan.release)
-        if status is not None:
-            self._house.ledger.set_rollout(
-                self._record.id, status, cause=decision.cause, hint=decision.hint, lease=self._hold.lease
-            )
+    def _stop(self, decision: Decision, seen: Seen) -> bool:
+        """Its new status. Returns False where an operator wants something else by now."""
+        if decision.status is RolloutStatus.SUCCEEDED:
+            stays = move_channel(self._house.registry(), self._plan)
+            if stays is not None:
+                pause = f"paused: channel {self._plan.channel} can't move: {stays}; {decision.cause}"
+                hint = f"provision rollout resume {self._record.id}, or provision rollout abort {self._record.id}"
+                decision = replace(decision, status=RolloutStatus.PAUSED, cause=pause, hint=hint)
+        return self._told(decision, seen)
 
     def _begin(self, tenants: Iterable[str], *, back: bool) -> None:
         for tenant in tenants:
-            changed = None if back else self._changed_release()
-            if changed is not None:
-                self._house.ledger.wish(self._record.id, pause=changed)
+            why = None if back else self._changed()
+            if why is not None:
+                self._house.ledger.wish(self._record.id, pause=why)
                 return
             self._set(tenant, _S.REVERTING if back else _S.RUNNING, operation=new_id(self._house.clock))
 
-    def _changed_release(self) -> str | None:
-        """A release never changes. Where it did, nobody knows what would be rolled out."""
-        version = self._plan.release
+    def _changed(self) -> str | None:
         try:
-            release = self._house.registry().load().release(version)
+            return changed(self._house.registry().load(), self._plan)
         except RegistryError:
             return None  # somebody may be editing it: the step waits for them
-        except UsageError:
-            return f"release {version} is gone from the registry"
-        if release_digest(release) == self._plan.release_digest:
-            return None
-        return f"release {version} is described otherwise in the registry than when the rollout was started"
 
     def _carry_on(self) -> None:
         """A thread for each step under way: begun now, or by a process that is gone."""
@@ -134,7 +131,11 @@ class _Driver:
     def _do(self, row: Row) -> None:
         task = Task(self._record.id, self._plan, row.tenant, str(row.operation))
         work = self._steps.back if row.state is _S.REVERTING else self._steps.forward
-        self._ends.put(work(task, self._progress))
+        try:
+            ended = work(task, self._progress)
+        except Exception as error:  # noqa: BLE001 - a ledger out of reach: without an end it would be waited for forever
+            ended = Ended(row.tenant, None, f"{type(error).__name__}: {error}")
+        self._ends.put(ended)
 
     def _wait(self, until: datetime | None) -> None:
         """For the next end, the time that was said, or an operator's wish."""
@@ -155,10 +156,14 @@ class _Driver:
         row = self._rows[ended.tenant]
         if ended.state is None:
             self._later[ended.tenant] = self._house.clock.monotonic() + _HELD
+            self._say(ended.tenant, f"isn't over, and goes on: {ended.cause}")
             return
         state, cause = ended.state, ended.cause
-        if row.state is _S.REVERTING and state is _S.REVERTED and row.cause is not None:
-            state, cause = _S.FAILED, row.cause  # it was moved, and the release is what was wrong
+        if row.state is _S.REVERTING and row.cause is not None:
+            if state is _S.REVERTED:
+                state, cause = _S.FAILED, row.cause  # it was moved, and the release is what was wrong
+            else:
+                cause = f"{row.cause}; {cause}"
         operation = ended.operation or row.operation
         self._set(ended.tenant, state, cause=cause, operation=operation, not_before=ended.not_before)
 
@@ -166,10 +171,10 @@ class _Driver:
         """One that was moved, and is no longer well: taken back by itself where that loses nothing."""
         if self._rows[tenant].state is not _S.SUCCEEDED:
             return
-        if self._plan.tenants[tenant].undo == "code-only":
-            self._set(tenant, _S.REVERTING, cause=cause, operation=new_id(self._house.clock))
-        else:
+        if self._plan.tenants[tenant].undo != "code-only":
             self._set(tenant, _S.BROKEN, cause=cause, operation=self._rows[tenant].operation)
+        elif sum(row.state in FLIGHT for row in self._rows.values()) < self._plan.strategy.max_concurrency:
+            self._set(tenant, _S.REVERTING, cause=cause, operation=new_id(self._house.clock))
 
     def _set(
         self,
@@ -194,20 +199,25 @@ class _Driver:
             self._rows[tenant], state=state, cause=cause, operation=operation, not_before=not_before, ended_at=at
         )
         self._rows[tenant] = row
-        words = told(row) if cause else str(state)
+        self._say(tenant, told(row) if cause else str(state))
+
+    def _say(self, tenant: str, words: str) -> None:
         self._progress(Event(EventKind.MESSAGE, tenant, "rollout", message=words))
 
-    def _note(self, status: RolloutStatus, decision: Decision) -> None:
+    def _note(self, decision: Decision, seen: Seen) -> None:
         """What is waited for, for those who look."""
         noted = decision.cause, decision.until
-        if noted == self._noted:
-            return
-        self._house.ledger.set_rollout(
+        if noted != self._noted and self._told(decision, seen):
+            self._noted = noted
+
+    def _told(self, decision: Decision, seen: Seen) -> bool:
+        """On the record, unless an operator has changed what it was decided by."""
+        return self._house.ledger.set_rollout(
             self._record.id,
-            status,
+            decision.status or seen[0],
             cause=decision.cause,
             hint=decision.hint,
             until=decision.until,
+            seen=seen,
             lease=self._hold.lease,
         )
-        self._noted = noted

@@ -7,7 +7,7 @@ finds the operation and goes on with it.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from provisioner.model.errors import (
     CancelledError,
@@ -19,6 +19,7 @@ from provisioner.model.errors import (
     UsageError,
 )
 from provisioner.model.json import JsonDict
+from provisioner.model.ledger import Operation
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import Progress
 from provisioner.model.recovery import Verdict
@@ -29,9 +30,10 @@ from provisioner.ops import restoring
 from provisioner.ops.house import House
 from provisioner.ops.rehearse import rehearse_one, rehearsed
 from provisioner.ops.rollout.before import point_before
-from provisioner.ops.upgrade.outcome import Ending, Outcome, outcome_of
+from provisioner.ops.rollout.release import changed
+from provisioner.ops.upgrade.outcome import Ending, Outcome
 from provisioner.ops.upgrade.propose import propose
-from provisioner.ops.upgrade.run import carry_out, waiting
+from provisioner.ops.upgrade.run import carry_out, unrestored, waiting
 
 _AGAIN = timedelta(seconds=60)
 _S = StepState
@@ -86,65 +88,59 @@ class UpgradeSteps:
     def _told(self, task: Task, work: Callable[[], Ended]) -> Ended:
         try:
             return work()
-        except (CancelledError, LeaseLostError) as error:
-            return Ended(task.tenant, None, error.message, operation=task.operation)
-        except LeaseHeldError as error:
-            begun = self._house.ledger.operation(task.operation) is not None
-            return Ended(task.tenant, None, error.message) if begun else self._later(task, error.message)
+        except (CancelledError, LeaseLostError, LeaseHeldError, RegistryError) as error:
+            return Ended(task.tenant, None, error.message)
         except ProvisionError as error:
-            state = _S.BROKEN if self._half_done(task) else _S.INCONCLUSIVE
+            state = _S.BROKEN if unrestored(self._house, task.tenant) else _S.INCONCLUSIVE
             return Ended(task.tenant, state, error.message, operation=task.operation)
         except Exception as error:  # noqa: BLE001 - one tenant's trouble must not end the rollout without a word
             cause = f"{type(error).__name__}: {error}"
             return Ended(task.tenant, _S.INCONCLUSIVE, cause, operation=task.operation)
 
-    def _half_done(self, task: Task) -> bool:
-        """Whether its database waits to be restored, and isn't."""
-        known = self._house.ledger.operation(task.operation)
-        return known is not None and outcome_of(known).ending is Ending.RESTORE
-
     def _later(self, task: Task, why: str) -> Ended:
         return Ended(task.tenant, _S.WAITING, why, not_before=self._house.clock.now() + _AGAIN)
 
     def _forward(self, task: Task, progress: Progress) -> Ended:
-        plan, known = task.plan, self._house.ledger.operation(task.operation)
-        if known is None:
-            try:
-                found = self._begin(task, plan.release, progress)
-            except RegistryError as error:
-                return self._later(task, error.message)  # somebody may be editing it
-            except (UsageError, RefusedError) as error:
-                return Ended(task.tenant, _S.QUARANTINED, error.message)
-            if isinstance(found, Ended):
-                return found
-            operation, payload = found
-        else:
-            operation, payload = known.id, known.payload
+        begun = self._begun(task, task.plan.release)
+        if begun is not None:
+            return self._carried_out(task, begun.id, begun.payload, progress)
+        if self._is_on(task, task.plan.release):
+            return Ended(task.tenant, _S.SUCCEEDED)  # whoever drove the rollout before died before it was on the record
+        try:
+            found = self._new(task, progress)
+            return found if isinstance(found, Ended) else self._carried_out(task, task.operation, found, progress)
+        except (RegistryError, LeaseHeldError) as error:  # somebody may be editing it, or be at the tenant
+            if self._house.ledger.operation(task.operation) is not None:
+                raise
+            return self._later(task, error.message)
+
+    def _carried_out(self, task: Task, operation: str, payload: JsonDict, progress: Progress) -> Ended:
         done = carry_out(self._house, task.tenant, operation, payload, progress)
         return replace(_moved(task.tenant, done.outcome), operation=operation)
 
-    def _begin(self, task: Task, release: str, progress: Progress) -> tuple[str, JsonDict] | Ended:
-        """The operation's id and frozen input: of one that was cut off, or a new one's."""
-        house, plan = self._house, task.plan
-        begun = waiting(house, task.tenant, release)
-        if begun is not None:
-            return begun.id, begun.payload
+    def _new(self, task: Task, progress: Progress) -> JsonDict | Ended:
+        """The frozen input of an upgrade to the plan's release; after a rehearsal where it has to be rehearsed."""
+        house, plan, release = self._house, task.plan, task.plan.release
         registry = house.registry().load()
-        tenant = registry.tenant(task.tenant)
-        more: JsonDict = {"rollout": task.rollout}
-        if release == plan.release:
+        why = changed(registry, plan)
+        if why is not None:
+            return self._later(task, why)  # no fault of the tenant's: whoever drives the rollout pauses it
+        when, gate = plan.when(task.tenant), plan.strategy.gate
+        try:
+            tenant = registry.tenant(task.tenant)
             if _must_rehearse(plan, task.tenant) and rehearsed(house, tenant.id, release) is not Verdict.PASSED:
                 evidence = rehearse_one(house, registry, tenant, release, progress)
                 if evidence["verdict"] != str(Verdict.PASSED):
                     return _not_rehearsed(task.tenant, evidence)
-            more["when"] = plan.when(task.tenant)
-        return task.operation, propose(house, registry, tenant, release, task.operation, plan.strategy.gate, **more)
+            return propose(house, registry, tenant, release, task.operation, gate, rollout=task.rollout, when=when)
+        except (UsageError, RefusedError) as error:
+            return Ended(task.tenant, _S.QUARANTINED, error.message)
 
     def _back(self, task: Task, progress: Progress) -> Ended:
         planned = task.plan.tenants[task.tenant]
-        record = self._house.ledger.tenant(task.tenant)
-        active = record is not None and record.lifecycle is Lifecycle.ACTIVE
-        if record is not None and active and record.assigned_release == planned.from_release:
+        if self._house.ledger.operation(task.operation) is None:
+            self._end_forward(task, progress)
+        if self._is_on(task, planned.from_release):
             return Ended(task.tenant, _S.REVERTED, operation=task.operation)
         if planned.undo == "code-only":
             return self._code_back(task, planned.from_release, progress)
@@ -155,16 +151,41 @@ class UpgradeSteps:
         restoring.carry_out(self._house, restoring.propose(self._house, task.tenant, point.id), progress)
         return Ended(task.tenant, _S.REVERTED, operation=task.operation)
 
+    def _end_forward(self, task: Task, progress: Progress) -> None:
+        """An upgrade that was cut off comes to its end first, whatever that is: only then it is known what there is to
+        take back, and nothing of it is left standing."""
+        begun = waiting(self._house, task.tenant, None)
+        args: Any = begun.payload["args"] if begun else {}
+        if begun is None or args["release"] != task.plan.release:
+            begun = unrestored(self._house, task.tenant)
+        if begun is not None:
+            carry_out(self._house, task.tenant, begun.id, begun.payload, progress)
+
     def _code_back(self, task: Task, release: str, progress: Progress) -> Ended:
-        known = self._house.ledger.operation(task.operation)
-        found = self._begin(task, release, progress) if known is None else (known.id, known.payload)
-        if isinstance(found, Ended):
-            return found
-        operation, payload = found
+        operation, begun = task.operation, self._begun(task, release)
+        if begun is not None:
+            operation, payload = begun.id, begun.payload
+        else:
+            registry, gate = self._house.registry().load(), task.plan.strategy.gate
+            tenant = registry.tenant(task.tenant)
+            payload = propose(self._house, registry, tenant, release, operation, gate, rollout=task.rollout)
         done = carry_out(self._house, task.tenant, operation, payload, progress)
         if done.outcome.ending is Ending.UPGRADED:
             return Ended(task.tenant, _S.REVERTED, operation=operation)
         return Ended(task.tenant, _S.BROKEN, f"it wasn't taken back: {done.outcome.cause}", operation=operation)
+
+    def _begun(self, task: Task, release: str) -> Operation | None:
+        """What goes on: the step's own operation, or an upgrade to the same release that was cut off before."""
+        house = self._house
+        return (
+            house.ledger.operation(task.operation)
+            or waiting(house, task.tenant, release)
+            or unrestored(house, task.tenant)
+        )
+
+    def _is_on(self, task: Task, release: str) -> bool:
+        record = self._house.ledger.tenant(task.tenant)
+        return record is not None and record.lifecycle is Lifecycle.ACTIVE and record.assigned_release == release
 
 
 def _must_rehearse(plan: RolloutPlan, tenant: str) -> bool:

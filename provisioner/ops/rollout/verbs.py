@@ -70,8 +70,7 @@ def rollback(house: House, record: RolloutRecord) -> None:
             hint=f"provision rollout abort {record.id}, and mend it by a newer release",
         )
     unwell = [row.tenant for row in record.rows if row.state in _AGAIN]
-    house.ledger.wish(record.id, rollback=True, retry=unwell)
-    house.ledger.go_on(record.id, RolloutStatus.ROLLING_BACK)
+    house.ledger.go_on(record.id, RolloutStatus.ROLLING_BACK, retry=unwell)
 
 
 def moved(record: RolloutRecord) -> list[str]:

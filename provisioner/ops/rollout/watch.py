@@ -30,7 +30,7 @@ class Right:
 
 
 class Watch:
-    """Remembers who was wrong how often; another process begins to count anew."""
+    """Remembers who was wrong how often, until it is right; another process begins to count anew."""
 
     def __init__(self, house: House, plan: RolloutPlan) -> None:
         self._house = house
@@ -44,10 +44,15 @@ class Watch:
         if clock.monotonic() < self._next:
             return []
         moved = set(self._watched(rows, clock.now()))
-        # One that somebody suspends, restores or retires meanwhile isn't sick.
-        active = [r for r in self._house.records() if r.id in moved and r.lifecycle is Lifecycle.ACTIVE]
+        # One that somebody suspends, restores, retires or moves further meanwhile isn't sick.
+        active = [
+            r
+            for r in self._house.records()
+            if r.id in moved and r.lifecycle is Lifecycle.ACTIVE and r.assigned_release == self._plan.release
+        ]
         urls = {r.id: r.facts["url"].value.get("url") for r in active if "url" in r.facts}
         watched = list(urls)
+        self._misses = {t: n for t, n in self._misses.items() if t in urls}
         if not watched:
             return []
         with ThreadPoolExecutor(max_workers=min(_AT_ONCE, len(watched))) as pool:
@@ -74,5 +79,4 @@ class Watch:
         self._misses[tenant] = self._misses.get(tenant, 0) + 1
         if self._misses[tenant] < MISSES:
             return None
-        del self._misses[tenant]
         return tenant, f"it was well after the switch, and is no more: {wrong}"

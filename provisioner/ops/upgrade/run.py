@@ -10,7 +10,7 @@ from provisioner.model.ports import Progress
 from provisioner.ops import restoring
 from provisioner.ops.desired import confirm_caller
 from provisioner.ops.house import House
-from provisioner.ops.operations import UNFINISHED, find, unfinished
+from provisioner.ops.operations import CHANGING, UNFINISHED, find, unfinished
 from provisioner.ops.upgrade.outcome import Ending, Outcome, outcome_of
 
 
@@ -36,6 +36,18 @@ def waiting(house: House, tenant_id: str, version: str | None) -> Operation | No
             hint=f"go on with it first: provision upgrade {tenant_id} --to {args['release']}",
         )
     return found
+
+
+def unrestored(house: House, tenant_id: str) -> Operation | None:
+    """The upgrade that changed the tenant last, with its steps, where its database still has to be restored before the
+    tenant is as before; the restore may be begun."""
+    newest = house.ledger.operations(tenant=tenant_id, kinds=CHANGING, limit=2)
+    if newest and newest[0].kind == "restore" and newest[0].status in UNFINISHED:
+        del newest[0]
+    if not newest or newest[0].kind != "upgrade":
+        return None
+    found = find(house, newest[0].id)
+    return found if outcome_of(found).ending is Ending.RESTORE else None
 
 
 def carry_out(house: House, tenant_id: str, operation_id: str, payload: JsonDict, progress: Progress) -> Upgraded:

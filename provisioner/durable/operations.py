@@ -128,10 +128,15 @@ class DurableOperations:
                     holding.cancel.set()
             with self._heartbeat.keeping(holding):
                 yield holding
+        except BaseException as e:
+            with beside(e):
+                self._ledger.release_lease(holding.lease)
+            raise
+        else:
+            self._ledger.release_lease(holding.lease)
         finally:
             with self._changed:
                 self._holdings.discard(holding)
-            self._ledger.release_lease(holding.lease)
 
     def close(self) -> None:
         """Ask running operations to stop, wait for their steps in flight, stop the threads. They stay resumable, in

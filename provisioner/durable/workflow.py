@@ -1,7 +1,8 @@
 """The one workflow, whose source never changes: what an operation does is in its definition, not here.
 
-An edit of `run_operation` needs a new VERSION; a test holds the two together. DBOS is imported by the process that
-runs an operation and by no other.
+An edit of `run_operation`, or of the steps of a kind of operation (ops/definitions.py), needs a new VERSION; a test
+holds them together (tests/unit/durable/test_workflow.py). DBOS is imported by the process that runs an operation and by
+no other.
 """
 
 from typing import cast

@@ -80,6 +80,7 @@ class FakeRegistry:
 
     channels: dict[str, str] = field(default_factory=lambda: {"stable": "1.0.0"})
     default_channel: str = "stable"
+    strategies: dict[str | None, Strategy] = field(default_factory=lambda: {None: Strategy()})
     freezes: tuple[Freeze, ...] = ()
     targets: Mapping[str, Target] = field(default_factory=lambda: {"sandbox": TARGET})
     default_target: Target = TARGET
@@ -108,10 +109,14 @@ class FakeRegistry:
         return list(self.entries.values())
 
     def release(self, version: str) -> Release:
+        if version not in self.releases:
+            raise UsageError(f"there is no release {version}")
         return self.releases[version]
 
     def strategy(self, name: str | None = None) -> Strategy:
-        return Strategy()
+        if name not in self.strategies:
+            raise UsageError(f"there is no strategy {name}")
+        return self.strategies[name]
 
     def resolve_new(self, tenant_id: str, fields: Mapping[str, Any]) -> Tenant:
         changes = {k: v for k, v in fields.items() if k in ("tier", "ring", "region", "organization", "labels")}

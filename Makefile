@@ -6,7 +6,7 @@ DEMO := PROVISION_HOME=$(CURDIR)/.demo/home PROVISION_REGISTRY=$(CURDIR)/.demo/t
 WORKERS ?= 4
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo demo-clean test lint types imports unit likeness docs lock bench
+.PHONY: help install demo demo-clean test lint types imports unit likeness proofs docs lock bench
 
 help:  ## What there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -58,6 +58,10 @@ unit: install
 
 likeness: install  ## 120 random programs on both engines; needs a Pulumi CLI on PATH, and a quarter of an hour
 	PROVISION_LIKENESS=120 $(BIN)/pytest -v tests/pulumi_cli/test_likeness.py
+
+proofs: install  ## What is shown of rollouts, whole: 12 tenants, all bad releases, kills at all boundaries; half an hour
+	PROVISION_EXHAUSTIVE=1 $(BIN)/pytest -v tests/faults/rollouts
+	$(BIN)/python -m benchmarks.rollout
 
 docs: install  ## Write the generated documents again
 	$(BIN)/python -m provisioner.cli.reference > docs/commands.md

@@ -116,10 +116,9 @@ def _bodies(installation: Installation, identifier: str) -> list[str]:
 
 
 def serves(installation: Installation, tenant: str, release: str) -> Any:
-    """The tenant is well on this release, with one machine. Returns its answer."""
+    """The tenant is well on this release. Returns its answer."""
     answer = get(url(installation, tenant) + "/healthz")
     assert (answer["status"], answer["tenant"], answer["release"]) == ("ok", tenant, release)
-    assert installation.census(tenant)["machines"] == 1
     record = ledger(installation).tenant(tenant)
     assert record is not None
     assert (str(record.lifecycle), record.assigned_release) == ("active", release)

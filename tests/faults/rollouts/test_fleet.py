@@ -1,4 +1,7 @@
-"""Twelve tenants in three rings: a good release goes through, and each bad one stops in its first wave."""
+"""A fleet in three rings: a good release goes through, and each bad one stops in its first wave.
+
+It has twelve tenants (`make proofs`); in CI six, and the two bad releases whose failures are least alike.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,7 +51,7 @@ class Bad:
 BAD = {
     "1.4.0": Bad("default", "the new release didn't pass the gate: unreachable"),
     "1.5.0": Bad("careful", 'check constraint "content_fits"'),
-    "1.7.0": Bad("default", "schema"),
+    "1.7.0": Bad("careful", "schema"),
     "1.6.0": Bad("patient", "too many open files"),
 }
 IN_CI = ("1.5.0", "1.7.0")

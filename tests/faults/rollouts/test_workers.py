@@ -18,15 +18,15 @@ from provisioner.ops.rollout.find import lease_of
 from tests.faults.recovery.life import settled, tagged
 from tests.faults.recovery.shared import Shared, on_postgresql
 from tests.faults.recovery.test_upgrade_killed import STEPS
-from tests.faults.rollouts.fleet import bodies, channel, ledger, make_fleet, newest, serves, url
+from tests.faults.rollouts.fleet import EXHAUSTIVE, bodies, channel, ledger, make_fleet, newest, serves, url
 from tests.faults.rollouts.proofs import attempts, each_step_once, journal, one_at_a_time, under_its_lease
 from tests.faults.rollouts.writer import Writer
 from tests.installation import COMMAND, TIMEOUT
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults, pytest.mark.timeout(900)]
 
-RINGS = {"alpha": 0, "beta": 1, "gamma": 1}
-CALM, CUT = "alpha", ("beta", "gamma")
+CALM, CUT = "alpha", ("beta", "gamma") if EXHAUSTIVE else ("beta",)
+RINGS = {CALM: 0, **dict.fromkeys(CUT, 1)}
 OPERATORS = ("alice", "bob")
 
 
@@ -56,7 +56,7 @@ class Driven:
 @pytest.fixture(scope="module")
 def driven(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driven]:
     """Two operators start the same rollout at once, for workers to carry on; of two workers the one that drives it is
-    killed in the middle of two tenants' upgrades."""
+    killed in the middle of the second wave's upgrades."""
     folder = tmp_path_factory.mktemp("shared")
     with on_postgresql(folder) as shared:
         make_fleet(shared, RINGS, "1.1.0")
@@ -64,8 +64,10 @@ def driven(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driven]:
         before = {tenant: tagged(shared, tenant) for tenant in RINGS}
         writers = {tenant: Writer(url(shared, tenant), "while") for tenant in (CALM, "beta")}
         ends = race(shared)
-        with worker(shared, folder) as one, worker(shared, folder) as two, writers[CALM], writers["beta"]:
-            until(lambda: all(inside(shared, tenant) for tenant in CUT), "both were in the middle of it")
+        with worker(shared, folder) as one, worker(shared, folder) as two, writers["beta"]:
+            with writers[CALM]:
+                until(lambda: any(inside(shared, tenant) for tenant in CUT), "the first wave is over")
+            until(lambda: all(inside(shared, tenant) for tenant in CUT), "the second one is in the middle of it")
             lease = ledger(shared).lease(lease_of(newest(shared).id))
             assert lease is not None
             victim, other = (one, two) if lease.holder.pid == one.pid else (two, one)

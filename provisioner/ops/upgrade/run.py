@@ -59,7 +59,10 @@ def carry_out(house: House, tenant_id: str, operation_id: str, payload: JsonDict
         try:
             result = house.operations.run("upgrade", operation_id, tenant_id, payload, progress)
         except ProvisionError as error:
-            outcome = outcome_of(find(house, operation_id))
+            known = house.ledger.operation(operation_id)
+            if known is None:
+                raise  # somebody else is at the tenant
+            outcome = outcome_of(known)
             if outcome.ending is Ending.OPEN:
                 raise
             if outcome.ending is not Ending.RESTORE:

@@ -9,12 +9,14 @@ from typing import Any
 from provisioner.model.change import RunResult
 from provisioner.model.cloud import CommandResult, Health, Machine
 from provisioner.model.errors import ProvisionError
+from provisioner.model.json import Json
 from provisioner.model.ports import RunOptions, Stack
 from provisioner.model.rollout.strategy import Gate
 from provisioner.model.stack import StackArgs
 from provisioner.model.tenant import Release
 from tests.unit.ops.fake_cloud import FakeCloud
 from tests.unit.ops.fakes import CREATE, FakeEngine, FakeHouse
+from tests.unit.ops.people import made
 
 IMAGES = {"sandbox": "/images/2"}
 ONLINE = Release("1.1.0", IMAGES, 2, "online", "code-only", "1.0.0")
@@ -35,52 +37,67 @@ def well(release: str = "1.0.0", schema: int = 1) -> dict[str, Any]:
 
 
 class Engine(FakeEngine):
-    """Its outputs follow the arguments, as the program's do."""
+    """Its outputs follow the arguments, as the program's do. `broken`: the shape that fails, with `error`."""
 
-    def __init__(self) -> None:
+    def __init__(self, cloud: FakeCloud) -> None:
         super().__init__()
         self.seen: list[str] = []
         self.broken: str | None = None
+        self.error: ProvisionError = ProvisionError("the cloud said no")
         self.serving = ("1.0.0", 1)
+        self.database = "acme"
+        self._cloud = cloud
 
     def up(self, stack: Stack, options: RunOptions = RunOptions()) -> RunResult:  # noqa: B008
         args: StackArgs = stack.program.args[0]  # type: ignore[attr-defined]
         other = f"+{args.other.suffix or 'a'}{'*' if args.other.attached else ''}" if args.other else ""
         shape = f"{args.machine or 'a'}{other}"
+        shape = "quarantine" if args.quarantine else shape
         self.seen.append(shape)
         self.stacks.add(stack.name)
         if shape == self.broken:
-            raise ProvisionError("the cloud said no")
-        self.serving = (args.release, args.schema_version)
+            raise self.error
+        if args.quarantine:
+            return RunResult(CREATE.steps, {**self.outputs_now, "machine_id": "i-q"})
+        self.serving, self.database = (args.release, args.schema_version), args.identifier(args.serving)
         self.outputs_now |= {
+            "database_identifier": self.database,
+            "databases": {d.suffix: self._made(args.identifier(d)) for d in args.databases},
             "machine_id": f"i-{args.machine or 'a'}",
             "other_machine_id": f"i-{args.other.suffix or 'a'}" if args.other else "",
             "target_group_arn": "arn:group" if args.sizing.front == "balancer" else "",
         }
         return RunResult(CREATE.steps, dict(self.outputs_now))
 
+    def _made(self, name: str) -> dict[str, Json]:
+        self._cloud.database_status.setdefault(name, "available")
+        return {"identifier": name, "address": "127.9.1.2", "port": 5432, "master_secret_arn": "arn:master"}
+
 
 class Prober:
-    """The product answers as its machine's release. `ill`: the one that falls ill when it has answered once."""
+    """The product answers as its machine's release, on the newest schema that its database was ever brought to. `ill`:
+    the release that falls ill when it has answered once."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.ill: str | None = None
-        self.schema = 0
+        self.schemas: dict[str, int] = {}
         self.asked: list[str] = []
 
     def probe(self, url: str, *, timeout: float = 5.0) -> Health:
         release, schema = self._engine.serving
-        self.schema = max(self.schema, schema)
+        database = self._engine.database
+        self.schemas[database] = max(self.schemas.get(database, 0), schema)
         self.asked.append(release)
         status = "unhealthy" if release == self.ill and self.asked.count(release) > 1 else "healthy"
-        return Health(status, release, self.schema, "acme")
+        return Health(status, release, self.schemas[database], "acme")
 
 
 class Cloud(FakeCloud):
-    """Both machines are there; what runs on one may fail."""
+    """Both machines are there; what runs on one may fail, with `words`."""
 
     failing: str | None = None
+    words = "it is broken"
 
     def machines(self, tenant: str) -> list[Machine]:
         return [Machine(f"i-{s}", self.machine_state, "ami-1", "t4g.small", None) for s in "ab"]
@@ -89,21 +106,33 @@ class Cloud(FakeCloud):
         done = super().run_command(machine_id, script, comment=comment, timeout=timeout)
         self.calls[-1] += f" on {machine_id}"
         if self.failing == comment.split()[1]:
-            return CommandResult("Failed", 1, "", "it is broken")
+            return CommandResult("Failed", 1, "", self.words)
         return done
 
 
 class House(FakeHouse):
     prober: Any
+    operations: Any
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.fake_engine: Engine = Engine()
         self.fake_cloud: Cloud = Cloud(clock=self.clock)
+        self.fake_engine: Engine = Engine(self.fake_cloud)
         self.file.releases |= RELEASES
 
     def stack(self, args: StackArgs) -> Stack:
         return Stack(args.project, args.name, partial(_nothing, args))
+
+
+def moved_in(folder: Path) -> House:
+    """With tenant acme, on 1.0.0; what was asked for that is forgotten."""
+    house = House(folder)
+    made(house, "acme")
+    house.file.entries["acme"] = replace(house.file.entries["acme"], channel="stable")
+    house.prober = Prober(house.fake_engine)
+    house.fake_engine.seen.clear()
+    house.fake_cloud.calls.clear()
+    return house
 
 
 def _nothing(args: StackArgs) -> None:

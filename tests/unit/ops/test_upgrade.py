@@ -17,17 +17,13 @@ from provisioner.ops.upgrade.gate import judge
 from provisioner.ops.upgrade.outcome import Ending
 from provisioner.ops.upgrade.propose import propose
 from provisioner.ops.upgrade.run import Upgraded, carry_out
-from tests.unit.ops.moving import GATE, OPERATION, RELEASES, House, Prober, well
-from tests.unit.ops.people import made, quiet
+from tests.unit.ops.moving import GATE, OPERATION, RELEASES, House, moved_in, well
+from tests.unit.ops.people import quiet
 
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[House]:
-    house = House(tmp_path)
-    made(house, "acme")
-    house.prober = Prober(house.fake_engine)
-    house.fake_engine.seen.clear()
-    house.fake_cloud.calls.clear()
+    house = moved_in(tmp_path)
     yield house
     house.ledger.close()
 

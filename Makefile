@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := PROVISION_HOME=$(CURDIR)/.demo/home PROVISION_REGISTRY=$(CURDIR)/.demo/tenants.yaml $(BIN)/provision
-# More workers than cores: many tests wait for a database, a machine or a command to come up.
-WORKERS ?= 4
+# More workers than cores: many tests wait for a database, a machine or a command to come up. Files in their own order:
+# those come first, and the many that only compute fill what is left.
+WORKERS ?= 6
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo demo-clean test lint types imports unit likeness proofs docs lock bench
@@ -54,7 +55,7 @@ imports: install
 	$(BIN)/lint-imports
 
 unit: install
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile --durations 15
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations 15
 
 likeness: install  ## 120 random programs on both engines; needs a Pulumi CLI on PATH, and a quarter of an hour
 	PROVISION_LIKENESS=120 $(BIN)/pytest -v tests/pulumi_cli/test_likeness.py

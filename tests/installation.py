@@ -20,6 +20,7 @@ from provisioner.sandbox.client import SandboxClient
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = [sys.executable, "-m", "provisioner.cli.main"]
 TIMEOUT = 150
+EXHAUSTIVE = os.environ.get("PROVISION_EXHAUSTIVE") == "1"
 
 
 @dataclass(frozen=True, slots=True)

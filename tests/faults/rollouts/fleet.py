@@ -17,10 +17,8 @@ from provisioner.ledger.store import SqlLedger
 from provisioner.model.ledger import TenantRecord
 from provisioner.model.rollout.record import RolloutRecord
 from tests.faults.recovery import life
-from tests.installation import Answer, Installation, get, post
+from tests.installation import EXHAUSTIVE, Answer, Installation, get, post
 
-EXHAUSTIVE = os.environ.get("PROVISION_EXHAUSTIVE") == "1"
-"""All of it, as `make proofs` runs it: CI has no time for that."""
 only_exhaustive = pytest.mark.skipif(not EXHAUSTIVE, reason="make proofs (PROVISION_EXHAUSTIVE=1)")
 
 PATIENCE = 500

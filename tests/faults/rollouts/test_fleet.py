@@ -10,7 +10,6 @@ import pytest
 
 from provisioner.model.rollout.states import RolloutStatus, StepState
 from tests.faults.rollouts.fleet import (
-    EXHAUSTIVE,
     LONG,
     bodies,
     channel,
@@ -27,7 +26,7 @@ from tests.faults.rollouts.fleet import (
     write,
 )
 from tests.faults.rollouts.writer import Writer
-from tests.installation import Installation
+from tests.installation import EXHAUSTIVE, Installation
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults, pytest.mark.timeout(1800)]
 

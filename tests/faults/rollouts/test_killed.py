@@ -13,7 +13,6 @@ from tests.faults.recovery.forks import Forked
 from tests.faults.recovery.life import kill_inside, notes, settled, tagged
 from tests.faults.recovery.test_upgrade_killed import STEPS
 from tests.faults.rollouts.fleet import (
-    EXHAUSTIVE,
     channel,
     ledger,
     machines,
@@ -24,6 +23,7 @@ from tests.faults.rollouts.fleet import (
     write,
 )
 from tests.faults.rollouts.proofs import attempts, each_step_once, journal, longest
+from tests.installation import EXHAUSTIVE
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults, pytest.mark.timeout(1200)]
 

@@ -18,10 +18,10 @@ from provisioner.ops.rollout.find import lease_of
 from tests.faults.recovery.life import settled, tagged
 from tests.faults.recovery.shared import Shared, on_postgresql
 from tests.faults.recovery.test_upgrade_killed import STEPS
-from tests.faults.rollouts.fleet import EXHAUSTIVE, bodies, channel, ledger, make_fleet, newest, serves, url
+from tests.faults.rollouts.fleet import bodies, channel, ledger, make_fleet, newest, serves, url
 from tests.faults.rollouts.proofs import attempts, each_step_once, journal, one_at_a_time, under_its_lease
 from tests.faults.rollouts.writer import Writer
-from tests.installation import COMMAND, TIMEOUT
+from tests.installation import COMMAND, EXHAUSTIVE, TIMEOUT
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults, pytest.mark.timeout(900)]
 

@@ -4,12 +4,16 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from hypothesis import settings
+
 from provisioner.model.ledger import TenantRecord
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.rollout.plan import Candidate, Request
 from provisioner.model.rollout.strategy import Strategy
 from provisioner.model.tenant import CloudKind, Release, Sizing, Target, Tenant
 
+CHEAP = settings(max_examples=50, deadline=None)
+"""A machine that has much to do is no defect."""
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)  # a Wednesday
 SANDBOX = Target("sandbox", CloudKind.SANDBOX, ("eu-west-1", "us-east-1"), "sandbox.test")
 SIZING = Sizing("t4g.small", 20, "address", "db.t4g.micro", "17", 20, 40, False, False, 1, 7, False)

@@ -1,22 +1,19 @@
-"""What comes next: rules one by one, then whole rollouts of any kind driven to their end."""
+"""What comes next in a rollout: rules one by one."""
 
-import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from provisioner.model.errors import RefusedError
 from provisioner.model.rollout.decide import decide
 from provisioner.model.rollout.frozen import RolloutPlan
 from provisioner.model.rollout.plan import plan
 from provisioner.model.rollout.progress import Decision, Row, Wishes
-from provisioner.model.rollout.states import FAILURES, FLIGHT, STEP, RolloutStatus, StepState
-from provisioner.model.rollout.windows import legal
+from provisioner.model.rollout.states import RolloutStatus, StepState, check_step
 from provisioner.model.tenant import Freeze, Window
-from tests.unit.model.rollout.fleets import NOW, candidate, fleet, request
+from tests.unit.model.rollout.fleets import NOW, candidate, request
 
 S = StepState
 WEEKEND = Window(("sat", "sun"), "02:00", 4)
@@ -258,158 +255,59 @@ def test_nobody_to_move_is_done_at_once() -> None:
     assert asked(planned(0)).status is RolloutStatus.SUCCEEDED
 
 
-OUTCOMES = st.sampled_from((*[S.SUCCEEDED] * 8, S.FAILED, S.QUARANTINED, S.INCONCLUSIVE, S.BROKEN, S.WAITING))
-CAUSES = st.sampled_from(("the column is gone", "it lies", "it never answers", "too slow"))
-STRATEGIES = st.fixed_dictionaries(
-    {
-        "waves": st.sampled_from((("ring 0", "1%", "10%", "50%", "rest"), ("20%", "rest"), ("rest",))),
-        "bake_minutes": st.sampled_from(((60, 720), (0,))),
-        "max_concurrency": st.integers(1, 5),
-        "ramp": st.booleans(),
-        "strict": st.booleans(),
-        "per_region": st.sampled_from((None, 1, 2)),
-        "max_errors": st.sampled_from((0, 1, 2, "10%", "50%")),
-        "max_errors_total": st.sampled_from((None, 1, 3, "20%")),
-    }
-)
-WHO = st.lists(
-    st.fixed_dictionaries(
-        {
-            "ring": st.integers(0, 3),
-            "region": st.sampled_from(("eu-west-1", "us-east-1")),
-            "window": st.sampled_from((None, WEEKEND, Window(("mon", "thu"), "23:00", 3))),
-            "time_zone": st.sampled_from(("UTC", "America/New_York")),
-        }
-    ),
-    min_size=1,
-    max_size=15,
-)
-FREEZE = Freeze(NOW + timedelta(days=2), NOW + timedelta(days=5), "peak", "Jane", (2,))
+class TestTakenBack:
+    """One that was moved, became sick while it was watched, and is being taken back."""
 
+    def test_it_is_charged_before_it_is_over(self) -> None:
+        found = planned(**LOOSE | {"max_errors": 0})
+        first = asked(found, "t0 reverting: it fell over, t1 succeeded")
+        assert (first.begin, first.status) == ((), None)
+        assert first.cause == (
+            "will be halted: t0 reverting: it fell over (1 failed, none may, in wave 1 (ring 0)); t0 is under way"
+        )
+        then = asked(found, "t0 failed: it fell over, t1 succeeded")
+        assert then.status is RolloutStatus.HALTED
+        assert then.hint == (
+            "provision rollout rollback r1, provision rollout retry-failed r1 t0 when it is mended, or provision "
+            "rollout abort r1"
+        )
 
-class Driver:
-    """Drives a rollout as ops would, on a clock of its own, and looks at each decision."""
+    def test_within_the_budget_it_is_waited_for(self) -> None:
+        found = planned(**LOOSE)
+        waits = asked(found, "t0 reverting: it fell over, t1 succeeded")
+        assert (waits.begin, waits.status, waits.until) == ((), None, None)
+        assert waits.cause == "nothing is begun meanwhile: t0 reverting: it fell over"
+        assert asked(found, "t0 failed: it fell over, t1 succeeded").begin == ("t2", "t3", "t4", "t5")
 
-    def __init__(self, found: RolloutPlan, data: st.DataObject) -> None:
-        self.plan, self.data, self.now = found, data, NOW
-        self.rows = {t: Row(t) for t in found.tenants}
-        self.moved: list[str] = []
+    def test_two_of_one_cause_halt_within_the_budget(self) -> None:
+        found = planned(**LOOSE)
+        text = "t0 reverting: t0 said 503, t1 reverting: t1 said 503"
+        assert asked(found, text).cause == (
+            "will be halted: t0 and t1 failed of the same cause: t0 said 503; t0, t1 are under way"
+        )
+        assert asked(found, text.replace("reverting", "failed")).status is RolloutStatus.HALTED
 
-    def run(self, wishes: Wishes) -> Decision:
-        for _ in range(30 * len(self.rows) + 30):
-            decision = decide("r1", self.plan, self.rows.values(), wishes, self.now)
-            self.check(decision)
-            for tenant in decision.begin:
-                self.set(tenant, S.RUNNING)
-            if decision.status is not None:
-                return decision
-            flight = [t for t, row in self.rows.items() if row.state is S.RUNNING]
-            assert flight or decision.until is not None, "nothing would ever ask again"
-            if flight and (decision.until is None or self.data.draw(st.booleans())):
-                self.now += timedelta(minutes=self.data.draw(st.integers(1, 30)))
-                self.end(self.data.draw(st.sampled_from(flight)))
-            else:
-                assert decision.until is None or decision.until > self.now
-                self.now = decision.until or self.now
-        raise AssertionError("it never ends")
+    def test_what_it_comes_to_counts_as_any(self) -> None:
+        found = planned(**LOOSE)
+        assert asked(found, "t0 broken: it fell over; no capacity, t1 succeeded").status is RolloutStatus.HALTED
+        assert asked(found, "t0 inconclusive: no credentials, t1 succeeded").status is RolloutStatus.PAUSED
 
-    def end(self, tenant: str) -> None:
-        state = self.data.draw(OUTCOMES)
-        cause = None if state in {S.SUCCEEDED, S.WAITING} else self.data.draw(CAUSES)
-        self.set(tenant, state, cause, self.now + timedelta(minutes=10) if state is S.WAITING else None)
-        if state is S.SUCCEEDED:
-            self.moved.append(tenant)
+    def test_a_wave_whose_only_one_it_was_has_shown_nothing(self) -> None:
+        found = asked(planned(**LOOSE), "t0 failed: it fell over, t1 skipped")
+        assert found.status is RolloutStatus.PAUSED
+        assert found.cause.startswith("nobody of wave 1 (ring 0) was moved")
 
-    def set(self, tenant: str, state: StepState, cause: str | None = None, later: datetime | None = None) -> None:
-        assert state in STEP[self.rows[tenant].state]
-        self.rows[tenant] = Row(tenant, state, cause, self.now, later)
+    def test_wishes_wait_for_it(self) -> None:
+        found, text = planned(**LOOSE), "t0 reverting: it fell over, t1 succeeded"
+        assert asked(found, text, Wishes(pause="by jane")).cause == "will be paused: paused: by jane; t0 is under way"
+        back = asked(found, text, Wishes(rollback=True))
+        assert (back.begin, back.status) == (("t1",), None)
+        over = asked(found, "t0 failed: it fell over, t1 reverted", Wishes(rollback=True))
+        assert (over.status, over.cause) == (RolloutStatus.ROLLED_BACK, "1 are as before")
 
-    def check(self, decision: Decision) -> None:
-        strategy, tenants = self.plan.strategy, self.plan.tenants
-        flight = [t for t, row in self.rows.items() if row.state in FLIGHT]
-        failed = [t for t, row in self.rows.items() if row.state in FAILURES]
-        begun = [*flight, *decision.begin]
-        if decision.status is not None:
-            assert not flight, "it only stops when nothing is under way"
-            assert not decision.begin
-            assert decision.cause
-            assert decision.hint
-        if not decision.begin:
-            return
-        assert len(set(begun)) == len(begun) <= strategy.max_concurrency
-        for tenant in decision.begin:
-            t, row = tenants[tenant], self.rows[tenant]
-            assert row.state is S.WAITING
-            assert tenant not in self.moved
-            assert legal(self.now, t.window, t.time_zone, t.ring, self.plan.freezes)
-            assert row.not_before is None or row.not_before <= self.now
-            for before in self.plan.waves[: self.plan.wave_of(tenant).number - 1]:
-                states = {self.rows[b.id].state for b in before.tenants}
-                assert not states & {S.WAITING, S.RUNNING}
-                ends = [self.rows[b.id].ended_at for b in before.tenants if self.rows[b.id].state is S.SUCCEEDED]
-                assert ends, "it has shown something"
-                assert all(e and e + timedelta(minutes=before.bake_minutes) <= self.now for e in ends)
-        if strategy.per_region is not None:
-            for region in ("eu-west-1", "us-east-1"):
-                assert sum(tenants[t].region == region for t in begun) <= strategy.per_region
-        assert len(failed) <= strategy.total_budget(len(tenants))
-        for wave in self.plan.waves:
-            assert sum(t.id in failed for t in wave.tenants) <= strategy.wave_budget(len(wave.tenants))
-        causes = [self.rows[t].cause for t in failed]
-        assert len(set(causes)) == len(causes), "one cause on two tenants begins nothing"
-        assert not {row.state for row in self.rows.values()} & {S.INCONCLUSIVE, S.BROKEN}
-        if strategy.strict:
-            assert len(begun) + len(failed) <= strategy.total_budget(len(tenants)) + 1
-
-
-@given(WHO, STRATEGIES, st.data())
-def test_any_rollout_comes_to_an_end_and_keeps_its_rules(who: Any, strategy: Any, data: st.DataObject) -> None:
-    candidates = [candidate(f"t{n:02}", **fields) for n, fields in enumerate(who)]
-    driver = Driver(plan(request(**strategy, freezes=(FREEZE,)), candidates, NOW), data)
-    end = driver.run(Wishes())
-    if end.status is RolloutStatus.SUCCEEDED:
-        over = {S.SUCCEEDED, S.FAILED, S.QUARANTINED, S.SKIPPED}
-        assert {row.state for row in driver.rows.values()} <= over
-        assert driver.moved or not driver.rows
-    else:
-        assert end.status in {RolloutStatus.HALTED, RolloutStatus.PAUSED}
-        assert {row.state for row in driver.rows.values()} & {*FAILURES, S.INCONCLUSIVE, S.QUARANTINED}
-
-
-@given(WHO, STRATEGIES, st.data())
-def test_with_strictness_there_is_at_most_one_failure_too_many(who: Any, strategy: Any, data: st.DataObject) -> None:
-    candidates = [candidate(f"t{n:02}", **fields) for n, fields in enumerate(who)]
-    driver = Driver(plan(request(**{**strategy, "strict": True}, freezes=(FREEZE,)), candidates, NOW), data)
-    driver.run(Wishes())
-    failed = [t for t, row in driver.rows.items() if row.state in FAILURES]
-    assert len(failed) <= driver.plan.strategy.total_budget(len(driver.rows)) + 1
-
-
-WISHES = {"pause": Wishes(pause="by jane"), "abort": Wishes(abort="by jane")}
-
-
-@given(WHO, STRATEGIES, st.data(), st.sampled_from(sorted(WISHES)), st.integers(0, 8))
-def test_pause_and_abort_begin_nothing_whenever_they_come(
-    who: Any, strategy: Any, data: st.DataObject, wish: str, steps: int
-) -> None:
-    candidates = [candidate(f"t{n:02}", **fields) for n, fields in enumerate(who)]
-    driver = Driver(plan(request(**strategy), candidates, NOW), data)
-    for tenant in list(driver.rows)[:steps]:
-        driver.set(tenant, S.RUNNING)
-    while True:
-        decision = decide("r1", driver.plan, driver.rows.values(), WISHES[wish], driver.now)
-        assert decision.begin == ()
-        flight = [t for t, row in driver.rows.items() if row.state is S.RUNNING]
-        if decision.status is not None:
-            assert not flight
-            assert decision.status is {"pause": RolloutStatus.PAUSED, "abort": RolloutStatus.ABORTED}[wish]
-            return
-        driver.end(flight[0])
-
-
-def test_a_thousand_tenants_are_planned_and_asked_about_in_no_time() -> None:
-    began = time.process_time()
-    found = plan(request(), fleet(1000, window=WEEKEND, time_zone="Europe/Berlin"), NOW)
-    for _ in range(20):
-        decide("r1", found, [], Wishes(), NOW)
-    assert time.process_time() - began < 2
+    @pytest.mark.parametrize("target", [S.REVERTED, S.FAILED, S.BROKEN, S.INCONCLUSIVE])
+    def test_its_ends_are_legal(self, target: StepState) -> None:
+        check_step("r1", "t0", S.SUCCEEDED, S.REVERTING)
+        check_step("r1", "t0", S.REVERTING, target)
+        with pytest.raises(RefusedError, match="is reverting and can't become waiting"):
+            check_step("r1", "t0", S.REVERTING, S.WAITING)

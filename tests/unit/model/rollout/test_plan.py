@@ -16,7 +16,7 @@ from provisioner.model.rollout.frozen import RolloutPlan, Why
 from provisioner.model.rollout.plan import Candidate, plan
 from provisioner.model.rollout.windows import legal
 from provisioner.model.tenant import Freeze, Hold, Pin, Window
-from tests.unit.model.rollout.fleets import NOW, RELEASES, SANDBOX, candidate, fleet, release, request, tenant
+from tests.unit.model.rollout.fleets import CHEAP, NOW, RELEASES, SANDBOX, candidate, fleet, release, request, tenant
 
 WEEKEND = Window(("sat", "sun"), "02:00", 4)
 SATURDAY = datetime(2026, 11, 28, 2, tzinfo=UTC)
@@ -199,6 +199,7 @@ CANDIDATES = st.lists(
 WAVES = st.sampled_from((USUAL, ("20%", "rest"), ("ring 2", "70%", "30%", "rest"), ("rest",)))
 
 
+@CHEAP
 @given(CANDIDATES, WAVES, st.randoms())
 def test_waves_and_left_out_partition_the_tenants_whatever_their_order(who: Any, waves: Any, random: Any) -> None:
     wanted = request(waves=waves, freezes=(MONTH,))
@@ -215,6 +216,7 @@ def test_waves_and_left_out_partition_the_tenants_whatever_their_order(who: Any,
     assert again.digest == found.digest
 
 
+@CHEAP
 @given(CANDIDATES, WAVES)
 def test_a_plan_survives_json(who: Any, waves: Any) -> None:
     wanted = request(waves=waves, freezes=(MONTH,), max_errors="5%", hasty="CVE")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from provisioner.model.rollout.windows import Bar, earliest, frozen, is_open, legal, opening
 from provisioner.model.tenant import Freeze, Window
+from tests.unit.model.rollout.fleets import CHEAP
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 BERLIN = "Europe/Berlin"
@@ -178,6 +179,7 @@ def promised(window: Window, zone: str, moment: datetime) -> bool:
     return any(DAYS[s.weekday()] in window.days and s <= local < s + timedelta(hours=window.hours) for s in starts)
 
 
+@CHEAP
 @given(WINDOWS, st.sampled_from(ZONES), TIMES)
 def test_it_is_only_open_when_the_customers_clock_says_so(window: Window, zone: str, now: datetime) -> None:
     assert not is_open(window, zone, now) or promised(window, zone, now)
@@ -189,6 +191,7 @@ def test_it_is_only_open_when_the_customers_clock_says_so(window: Window, zone: 
         assert promised(window, zone, moment)
 
 
+@CHEAP
 @given(st.one_of(st.none(), WINDOWS), st.sampled_from(ZONES), st.integers(0, 3), FREEZES, TIMES, st.floats(0, 1))
 def test_the_earliest_time_is_legal_and_none_before_it_is(
     window: Window | None, zone: str, ring: int, freezes: tuple[Freeze, ...], now: datetime, part: float

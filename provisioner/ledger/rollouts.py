@@ -16,7 +16,7 @@ from provisioner.model.ledger import Lease
 from provisioner.model.rollout.frozen import RolloutPlan
 from provisioner.model.rollout.progress import Row, Wishes
 from provisioner.model.rollout.record import RolloutRecord
-from provisioner.model.rollout.states import OVER, RolloutStatus, StepState, check_rollout, check_step
+from provisioner.model.rollout.states import MOVED, OVER, RolloutStatus, StepState, check_rollout, check_step
 
 _AT_ONCE = 500
 """Values in one statement: SQLite and PostgreSQL both take more."""
@@ -33,7 +33,7 @@ class RolloutRecords(LeaseRecords):
         refuse_secrets(raw, "plan")
         with self._database.write() as connection:
             if _find(connection, rollout_id) is None:
-                self._refuse_shared(connection, rollout_id, list(plan.tenants))
+                self._refuse_shared(connection, list(plan.tenants))
                 now = self._now()
                 values: dict[str, Any] = {
                     "id": rollout_id,
@@ -171,25 +171,26 @@ class RolloutRecords(LeaseRecords):
         self._append(connection, f"rollout-{status}", detail, tenant=None, operation_id=None)
 
     def _open_again(self, connection: sa.Connection, rollout_id: str) -> None:
-        query = sa.select(rollout_steps.c.tenant).where(rollout_steps.c.rollout == rollout_id)
-        self._refuse_shared(connection, rollout_id, list(connection.execute(query).scalars()))
-        steps = sa.update(rollout_steps).where(rollout_steps.c.rollout == rollout_id)
-        connection.execute(steps.values(open=rollout_steps.c.tenant))
+        """With those that a rollback takes back: nobody else is in its way, or it in theirs."""
+        moved = (rollout_steps.c.rollout == rollout_id) & rollout_steps.c.state.in_(MOVED)
+        query = sa.select(rollout_steps.c.tenant).where(moved)
+        self._refuse_shared(connection, list(connection.execute(query).scalars()))
+        connection.execute(sa.update(rollout_steps).where(moved).values(open=rollout_steps.c.tenant))
 
-    def _refuse_shared(self, connection: sa.Connection, rollout_id: str, tenants: Sequence[str]) -> None:
+    def _refuse_shared(self, connection: sa.Connection, tenants: Sequence[str]) -> None:
         for first in range(0, len(tenants), _AT_ONCE):
             part = tenants[first : first + _AT_ONCE]
             query = sa.select(rollout_steps.c.open, rollout_steps.c.rollout).where(rollout_steps.c.open.in_(part))
             found = connection.execute(query.limit(1)).one_or_none()
             if found is not None:
-                raise _taken(found.open, _require(connection, found.rollout), rollout_id)
+                raise _taken(found.open, _require(connection, found.rollout))
 
 
-def _taken(tenant: str, other: sa.RowMapping, rollout_id: str) -> LeaseHeldError:
+def _taken(tenant: str, other: sa.RowMapping) -> LeaseHeldError:
     since = other["started_at"].isoformat(sep=" ", timespec="seconds")
     return LeaseHeldError(
         f"{tenant} is in rollout {other['id']} to {other['release']}, which {other['by']} started at {since} and which "
-        f"is {other['status']}; {rollout_id} was not begun",
+        f"is {other['status']}; nothing was changed",
         hint=f"provision rollout status {other['id']}, or provision rollout abort {other['id']}",
     )
 

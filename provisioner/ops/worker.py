@@ -88,7 +88,8 @@ def _all(house: House, jobs: Sequence[Job], progress: Progress, *, at_once: int)
 def due(house: House, registry: RegistryView) -> list[Job]:
     """All that is due, by the ledger alone: the cloud is asked by jobs only. What was left behind comes first."""
     tenants, now = {t.id: t for t in registry.tenants()}, house.clock.now()
-    jobs = _left_behind(house) + [_driven(house, record.id) for record in find.stranded(house)]
+    jobs = _left_behind(house)
+    jobs += _looked("rollouts", lambda: (_driven(house, record.id) for record in find.stranded(house)))
     for record in house.records():
         jobs += _looked(record.id, partial(_of, house, registry, tenants.get(record.id), record, now))
     return jobs

@@ -85,6 +85,8 @@ FLIGHT = frozenset({_S.RUNNING, _S.REVERTING})
 """Something of it is under way."""
 FAILURES = frozenset({_S.FAILED, _S.BROKEN})
 """Charged to the release."""
+MOVED = frozenset({_S.SUCCEEDED, _S.BROKEN, _S.INCONCLUSIVE})
+"""On the new release, or they may be: where nothing is under way, a rollback takes these back."""
 SKIPPABLE = frozenset(s for s in StepState if _S.SKIPPED in STEP[s])
 """An operator may leave it out."""
 RETRIABLE = frozenset(s for s in StepState if _S.WAITING in STEP[s]) - FLIGHT

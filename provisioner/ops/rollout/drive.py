@@ -98,6 +98,7 @@ class _Driver:
     def _stop(self, decision: Decision, seen: Seen) -> bool:
         """Its new status. Returns False where an operator wants something else by now."""
         if decision.status is RolloutStatus.SUCCEEDED:
+            self._house.ledger.check_fence(self._hold.lease.tenant, self._hold.lease.token)
             stays = move_channel(self._house.registry(), self._plan)
             if stays is not None:
                 pause = f"paused: channel {self._plan.channel} can't move: {stays}; {decision.cause}"

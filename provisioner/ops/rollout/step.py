@@ -125,6 +125,10 @@ class UpgradeSteps:
         why = changed(registry, plan)
         if why is not None:
             return self._later(task, why)  # no fault of the tenant's: whoever drives the rollout pauses it
+        source, record = plan.tenants[task.tenant].from_release, house.ledger.tenant(task.tenant)
+        if record is not None and record.assigned_release != source:  # a rollout takes nobody back who went further
+            cause = f"it is on {record.assigned_release}, and was on {source} when the rollout was planned"
+            return Ended(task.tenant, _S.QUARANTINED, cause)
         when, gate = plan.when(task.tenant), plan.strategy.gate
         try:
             tenant = registry.tenant(task.tenant)
@@ -142,6 +146,10 @@ class UpgradeSteps:
             self._end_forward(task, progress)
         if self._is_on(task, planned.from_release):
             return Ended(task.tenant, _S.REVERTED, operation=task.operation)
+        record = self._house.ledger.tenant(task.tenant)
+        if record is not None and record.assigned_release not in (planned.from_release, task.plan.release):
+            cause = f"it is on {record.assigned_release} by now, so it isn't taken back to {planned.from_release}"
+            return Ended(task.tenant, _S.INCONCLUSIVE, cause, operation=task.operation)
         if planned.undo == "code-only":
             return self._code_back(task, planned.from_release, progress)
         point = point_before(self._house, task.plan, task.tenant)

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from provisioner.model.errors import RefusedError, UsageError
 from provisioner.model.rollout.frozen import RolloutPlan
 from provisioner.model.rollout.record import RolloutRecord
-from provisioner.model.rollout.states import DRIVEN, RETRIABLE, SKIPPABLE, RolloutStatus, StepState, check_rollout
+from provisioner.model.rollout.states import (
+    DRIVEN,
+    MOVED,
+    RETRIABLE,
+    SKIPPABLE,
+    RolloutStatus,
+    StepState,
+    check_rollout,
+)
 from provisioner.model.suggest import suggest
 from provisioner.ops.house import House
 from provisioner.ops.rollout.propose import check
@@ -75,7 +83,7 @@ def rollback(house: House, record: RolloutRecord) -> None:
 
 def moved(record: RolloutRecord) -> list[str]:
     """Tenants that are on the new release, or may be."""
-    return [row.tenant for row in record.rows if row.state in {_S.SUCCEEDED, _S.RUNNING, *_AGAIN}]
+    return [row.tenant for row in record.rows if row.state in MOVED | {_S.RUNNING}]
 
 
 def _going_on(record: RolloutRecord) -> RolloutStatus:

@@ -216,7 +216,7 @@ def test_a_tenant_is_in_one_open_rollout(ledger: SqlLedger) -> None:
         ledger.begin_rollout("1.4.0-ffffff", planned("t9", "t2"), "joe@laptop")
     assert held.value.message == (
         f"t2 is in rollout {ID} to 1.3.0, which jane@build-7 started at 2026-03-01 12:00:00+00:00 and which is "
-        "running; 1.4.0-ffffff was not begun"
+        "running; nothing was changed"
     )
     assert held.value.exit_code == 4
     assert ledger.rollout("1.4.0-ffffff") is None
@@ -231,7 +231,9 @@ def test_when_it_is_over_its_tenants_are_free_and_a_rollback_takes_them_again(
     ledger: SqlLedger, clock: FakeClock, end: RolloutStatus
 ) -> None:
     lease = begun(ledger)
-    ledger.wish(ID, skip=["t2"])
+    for state in (S.RUNNING, S.SUCCEEDED):
+        ledger.set_step(ID, "t2", state, lease=lease)
+    ledger.wish(ID, skip=["t1"])
     ledger.set_rollout(ID, end, cause="over", lease=lease)
     assert ledger.rollout_wishes(ID) == (end, Wishes())
     with pytest.raises(RefusedError, match=f"is {end} and can't become running"):
@@ -246,7 +248,8 @@ def test_when_it_is_over_its_tenants_are_free_and_a_rollback_takes_them_again(
     assert ledger.rollout_wishes(ID) == (R.ROLLING_BACK, Wishes(rollback=True))
     assert lines(ledger)[-1] == ("rollout-rolling-back", None)
     with pytest.raises(LeaseHeldError, match="which is rolling-back"):
-        ledger.begin_rollout("1.5.0-ffffff", planned("t0"), "joe@laptop")
+        ledger.begin_rollout("1.5.0-ffffff", planned("t2"), "joe@laptop")
+    ledger.begin_rollout("1.5.0-ffffff", planned("t0", "t1"), "joe@laptop")  # they were never moved by it
 
 
 def test_of_two_that_start_at_once_one_wins(url: str, ledger: SqlLedger, clock: FakeClock) -> None:

@@ -73,6 +73,18 @@ class TestBack:
         assert "it can't go back to 1.0.0" in str(ended.cause)
         assert state(house) == ("active", version)
 
+    def test_who_went_further_by_hand_is_left_there(self, house: House) -> None:
+        task = planned(house)
+        forward(house, task)
+        house.ledger.assign_release("acme", "1.3.0")
+        seen = list(house.fake_engine.seen)
+        ended = back(house, task)
+        assert (ended.state, ended.cause) == (
+            S.INCONCLUSIVE,
+            "it is on 1.3.0 by now, so it isn't taken back to 1.0.0",
+        )
+        assert house.fake_engine.seen == seen
+
     def test_who_was_never_moved_is_as_before(self, house: House) -> None:
         task = planned(house)
         house.fake_engine.broken = "b+a"

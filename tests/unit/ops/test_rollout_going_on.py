@@ -2,11 +2,14 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from provisioner.model.change import Event
 from provisioner.model.errors import LeaseHeldError, LeaseLostError, ProvisionError
+from provisioner.model.rollout import decide as decide_module
+from provisioner.model.rollout.progress import Decision
 from provisioner.model.rollout.states import RolloutStatus
 from provisioner.ops.rollout import verbs
 from provisioner.ops.rollout.drive import drive
@@ -123,6 +126,23 @@ class TestDeath:
         with pytest.raises(LeaseLostError, match="isn't driven from here any more"):
             rollout.drive()
         assert rollout.states() == f"{first} running"
+
+    def test_who_lost_the_lease_moves_no_channel(self, fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It slept after its last look, and another one has taken all back meanwhile."""
+        rollout = fleet.began()
+        real = decide_module.decide
+
+        def decide(*args: Any) -> Decision:
+            found = real(*args)
+            if found.status is RolloutStatus.SUCCEEDED:
+                with fleet.ledger._database.write() as connection:
+                    connection.exec_driver_sql("UPDATE leases SET token = token + 1")
+            return found
+
+        monkeypatch.setattr("provisioner.ops.rollout.drive.decide", decide)
+        with pytest.raises(LeaseLostError):
+            rollout.drive()
+        assert rollout.channel == "1.0.0"
 
     def test_an_interrupt_asks_the_operations_to_stop_and_keeps_what_has_ended(self, fleet: Fleet) -> None:
         rollout = fleet.began()

@@ -234,6 +234,16 @@ class TestNotBegun:
         assert ended.state is S.QUARANTINED
         assert words in str(ended.cause)
 
+    @pytest.mark.parametrize("by_hand", ["1.3.0", "0.9.0"])
+    def test_whom_somebody_moved_elsewhere_is_left_out(self, house: House, by_hand: str) -> None:
+        """Else one that went further would be taken back, by a plan that knows nothing of it."""
+        task = planned(house)
+        house.ledger.assign_release("acme", by_hand)
+        ended = forward(house, task)
+        assert ended.state is S.QUARANTINED
+        assert ended.cause == f"it is on {by_hand}, and was on 1.0.0 when the rollout was planned"
+        assert house.fake_engine.seen == []
+
     def test_who_is_there_already_is_not_moved_again(self, house: House) -> None:
         task = planned(house)
         forward(house, task)

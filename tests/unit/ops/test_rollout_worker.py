@@ -14,7 +14,7 @@ from provisioner.ops.rollout import verbs
 from provisioner.ops.worker import due, reap, tick
 from tests.unit.ops.fakes import FakeHouse
 from tests.unit.ops.moving import House, moved_in, well
-from tests.unit.ops.people import backed_up, quiet
+from tests.unit.ops.people import backed_up, made, quiet
 from tests.unit.ops.rolling import Fleet, Killed, Rollout, S
 
 
@@ -67,6 +67,21 @@ class TestRollout:
         verbs.rollback(fleet, rollout.record)
         assert [d.outcome for d in tick(fleet, quiet)] == ["done"]
         assert rollout.status() == "rolled-back"
+
+
+def test_rollouts_that_can_not_be_read_stop_no_backup(house: FakeHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(house, "acme")
+
+    def newer(*_: object, **__: object) -> None:
+        raise TypeError("Strategy.__init__() got an unexpected keyword argument 'mood'")
+
+    monkeypatch.setattr(house.ledger, "rollouts", newer)
+    found = tick(house, quiet)
+    assert [(d.tenant, d.what, d.outcome) for d in found] == [
+        ("rollouts", "look", "failed"),
+        ("acme", "backup", "done"),
+    ]
+    assert "unexpected keyword argument 'mood'" in found[0].detail
 
 
 class TestRehearsal:

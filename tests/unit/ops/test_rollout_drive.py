@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from threading import Event
 
 import pytest
 
@@ -44,6 +45,24 @@ def test_what_is_waited_for_is_on_the_record(fleet: Fleet) -> None:
     rollout.drive()
     end = rollout.ended(rollout.order[0]) + timedelta(minutes=2)
     assert (f"wave 1 (1%) is watched until Sun 2026-11-22 12:{end:%M} UTC", end) in seen
+
+
+def test_a_step_that_lasts_is_looked_after_and_not_begun_again(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("provisioner.ops.rollout.drive.POLL", 0.01)
+    rollout, looks, enough = fleet.began(2), [], Event()
+    real = fleet.ledger.rollout_wishes
+
+    def look(rollout_id: str) -> object:
+        looks.append(rollout_id)
+        if len(looks) > 4:
+            enough.set()
+        return real(rollout_id)
+
+    monkeypatch.setattr(fleet.ledger, "rollout_wishes", look)
+    rollout.when(rollout.order[0], lambda: enough.wait(20))
+    assert rollout.drive() == "succeeded"
+    assert enough.is_set()
+    assert rollout.steps.log == rollout.order
 
 
 def test_strict_and_a_ramp_decide_how_many_are_under_way(fleet: Fleet) -> None:

@@ -34,25 +34,26 @@ def test_migrations_build_what_the_code_uses(ledger: SqlLedger) -> None:
         assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == HEAD
 
 
-def test_a_ledger_of_the_first_revision_is_migrated_and_keeps_what_it_holds(
-    url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("revision", ["0001", "0002"])
+def test_a_ledger_of_an_earlier_revision_is_migrated_and_keeps_what_it_holds(
+    url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, revision: str
 ) -> None:
     with monkeypatch.context() as then:
-        then.setattr(database, "HEAD", "0001")
-        then.setattr(migrate, "HEAD", "0001")
+        then.setattr(database, "HEAD", revision)
+        then.setattr(migrate, "HEAD", revision)
         old = open_ledger(url, clock)
-        assert _revision(old) == "0001"
+        assert _revision(old) == revision
         old.ensure_tenant("acme", "sandbox")
         old.observe("acme", "url", {"url": "http://127.0.0.1:8080"})
         old.begin_operation("op-000001", "apply", "acme", "sandbox", {"ring": 2})
         tenants, journal = old.tenants(), old.journal()
         with pytest.raises(ProvisionError):
-            old.points()
+            old.rollouts()
         old.close()
     ledger = open_ledger(url, clock)
-    assert _revision(ledger) == "0002"
+    assert _revision(ledger) == HEAD
     assert (ledger.tenants(), ledger.journal()) == (tenants, journal)
-    assert ledger.points(deleted=True) == []
+    assert (ledger.points(deleted=True), ledger.rollouts()) == ([], [])
     ledger.add_evidence("acme", "drill", {"verdict": "passed"}, operation_id="op-000001")
     ledger.verify_journal()
     with pytest.raises(ProvisionError, match="append-only"), ledger._database.write() as connection:

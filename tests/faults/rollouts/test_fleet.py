@@ -113,35 +113,50 @@ def test_a_bad_release_stops_in_its_first_wave(fleet: Installation, moved: dict[
 
 
 @only_exhaustive
-def test_what_falls_ill_after_the_switch_is_taken_back(fleet: Installation, moved: dict[str, Writer]) -> None:
-    """1.6.0 again, with a gate that is too short to see it: the bake time does."""
-    stops(fleet, "1.6.0", Bad("watchful", "it was well after the switch, and is no more: "))
+def test_what_falls_ill_after_the_switch_is_taken_back_when_its_loss_is_accepted(
+    fleet: Installation, moved: dict[str, Writer]
+) -> None:
+    """1.6.0 again, with a gate that is too short to see it: the bake time does. Between 1.3.0 and it there is a release
+    that needs a restore to go back, so nobody is taken back without being asked."""
+    bad = Bad("watchful", "it was well after the switch, and is no more: ")
+    [tenant] = halted(fleet, "1.6.0", bad, StepState.BROKEN)
+    kept, record = bodies(fleet, tenant), newest(fleet)
+    refused = fleet.run("rollout", "rollback", "--yes")
+    assert refused.code == 2, refused.stderr
+    assert "of writes since" in refused.stderr
+    patiently(fleet, "rollout", "rollback", "--accept-loss")
+    assert newest(fleet).id == record.id
+    assert newest(fleet).status is RolloutStatus.ROLLED_BACK
+    serves(fleet, tenant, GOOD[-1])
+    assert bodies(fleet, tenant) == kept, "it was ill: nothing was written since"
 
 
 def stops(fleet: Installation, release: str, bad: Bad) -> None:
-    """The release, rolled out to all: it halts in ring 0, and nobody else notices anything."""
-    others = [tenant for tenant, ring in RINGS.items() if ring > 0]
-    before, notes = prints(fleet, RINGS), {tenant: bodies(fleet, tenant) for tenant in FIRST}
+    """The release, rolled out to all: it halts in ring 0, who was touched serves again, and nobody else notices."""
+    notes = {tenant: bodies(fleet, tenant) for tenant in FIRST}
+    for tenant in halted(fleet, release, bad, StepState.FAILED):
+        serves(fleet, tenant, GOOD[-1])
+        assert bodies(fleet, tenant) == notes[tenant], "no note is lost"
+        write(fleet, [tenant], f"after {release}")
+    assert {tenant: len(found) for tenant, found in machines(fleet).items()} == dict.fromkeys(RINGS, 1)
+    fleet.ok("rollout", "abort", "--reason", "it is bad")
+
+
+def halted(fleet: Installation, release: str, bad: Bad, state: StepState) -> list[str]:
+    """Roll it out, and look at what is left of it: those that were touched, which are returned, are in this state."""
+    before = prints(fleet, RINGS)
     done = patiently(fleet, "rollout", "start", release, "--strategy", bad.strategy, "--yes", code=3)
     record = newest(fleet)
+    assert (record.plan.release, record.status) == (release, RolloutStatus.HALTED)
     touched = [row.tenant for row in record.rows if row.state is not StepState.WAITING]
-    try:
-        assert (record.plan.release, record.status) == (release, RolloutStatus.HALTED)
-        assert touched, "somebody was the first"
-        assert set(touched) <= set(FIRST), "nobody of another ring was touched"
-        left = [tenant for tenant in RINGS if tenant not in touched]
-        assert set(left) >= set(others)
-        unchanged({t: before[t] for t in left}, prints(fleet, left))
-        assert {row.state for row in record.rows if row.tenant in touched} == {StepState.FAILED}
-        assert bad.seen in record.cause
-        assert any(tenant in record.cause for tenant in touched)
-        for words in (record.cause.split(": ")[0], f"rollout {record.id}", f"provision rollout rollback {record.id}"):
-            assert words in " ".join(done.stderr.split()), "cause and next command are said"
-        for tenant in touched:
-            serves(fleet, tenant, GOOD[-1])
-            assert bodies(fleet, tenant) == notes[tenant], "and no note is lost"
-            write(fleet, [tenant], f"after {release}")
-        assert {tenant: len(found) for tenant, found in machines(fleet).items()} == dict.fromkeys(RINGS, 1)
-        assert channel(fleet) == GOOD[-1]
-    finally:
-        fleet.ok("rollout", "abort", record.id, "--reason", "it is bad")
+    assert touched, "somebody was the first"
+    assert set(touched) <= set(FIRST), "nobody of another ring was touched"
+    assert {row.state for row in record.rows if row.tenant in touched} == {state}
+    left = [tenant for tenant in RINGS if tenant not in touched]
+    unchanged({t: before[t] for t in left}, prints(fleet, left))
+    assert channel(fleet) == GOOD[-1]
+    assert bad.seen in record.cause
+    assert any(tenant in record.cause for tenant in touched)
+    for words in (f"rollout {record.id}", record.cause, str(record.hint)):
+        assert " ".join(words.split()) in " ".join(done.stderr.split()), "cause and next command are said"
+    return touched

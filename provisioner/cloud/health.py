@@ -6,6 +6,7 @@ import urllib.request
 from typing import Any
 
 from provisioner.model.cloud import Health
+from provisioner.model.redact import redact
 
 _LIMIT = 64 * 1024
 
@@ -41,7 +42,7 @@ def _health(status: int, body: bytes) -> Health:
         release=_text(answer.get("release")),
         schema_version=schema if isinstance(schema, int) else None,
         tenant=_text(answer.get("tenant")),
-        detail=_text(answer.get("detail")) or (None if status == 200 else f"HTTP {status}"),
+        detail=redact(_text(answer.get("detail")) or "") or (None if status == 200 else f"HTTP {status}"),
     )
 
 

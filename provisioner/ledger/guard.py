@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from provisioner.model.errors import ProvisionError
 from provisioner.model.json import Json
+from provisioner.model.redact import URL_PASSWORD
 
 _SECRET_KEY = re.compile(
     r"(password|passwd|passphrase|secret|secret_?(string|value|binary)|secret_?access_?key|private_?key|api_?key|token)$",
@@ -16,13 +17,10 @@ _SECRET_KEY = re.compile(
 )
 
 
-_URL_PASSWORD = re.compile(r"://[^/@:\s]*:[^/@\s]+@")
-
-
 def refuse_secrets(value: Json, where: str) -> None:
     """Raise ProvisionError for a text under a key such as `password`, `SecretString` or `session_token`, and for a
     URL with a password."""
-    if isinstance(value, str) and _URL_PASSWORD.search(value):
+    if isinstance(value, str) and URL_PASSWORD.search(value):
         raise ProvisionError(
             f"refused to record {where}: it is a URL with a password in it",
             hint="give the password in a file: PGPASSFILE for PostgreSQL; nothing was written",

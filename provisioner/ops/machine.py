@@ -8,13 +8,14 @@ from typing import Any
 from provisioner.model.change import Event, EventKind
 from provisioner.model.errors import ProvisionError, TimedOutError
 from provisioner.model.ports import Cloud, StepContext
+from provisioner.model.redact import redact
 
 _MASTER_MINUTES = 15
 
 
 def command(ctx: StepContext, cloud: Cloud, machine: str, script: str, what: str, timeout: float) -> str:
     """Run a script on a machine and return its stdout. Raises TimedOutError after `timeout` seconds, and ProvisionError
-    with the end of its stderr where it failed."""
+    with the end of its stderr, redacted, where it failed."""
     ctx.progress(Event(EventKind.MESSAGE, ctx.tenant, what, message=f"{what} runs on {machine}"))
     result = cloud.run_command(machine, script, comment=f"provision {what} {ctx.tenant}", timeout=timeout)
     if result.status == "TimedOut":
@@ -33,7 +34,9 @@ def answer(ctx: StepContext, cloud: Cloud, machine: str, script: str, what: str,
     try:
         return json.loads(text)
     except ValueError as error:
-        raise ProvisionError(f"{what} on {machine} printed no JSON: {text[:200]!r}", hint=resume_hint(ctx)) from error
+        raise ProvisionError(
+            f"{what} on {machine} printed no JSON: {redact(text)[:200]!r}", hint=resume_hint(ctx)
+        ) from error
 
 
 @contextmanager
@@ -58,4 +61,4 @@ def resume_hint(ctx: StepContext) -> str:
 
 
 def _tail(text: str, lines: int = 5) -> str:
-    return " | ".join(line for line in text.strip().splitlines()[-lines:]) or "no output on stderr"
+    return " | ".join(line for line in redact(text).strip().splitlines()[-lines:]) or "no output on stderr"

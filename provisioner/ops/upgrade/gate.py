@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from provisioner.model.cloud import Health
+from provisioner.model.redact import redact
 from provisioner.model.rollout.strategy import Gate
 from provisioner.model.stack import StackArgs
 from provisioner.ops.converge import mismatch
@@ -30,4 +31,5 @@ def answers(raw: Any) -> list[Health]:
 
 def _health(seen: Mapping[str, Any]) -> Health:
     status = {"ok": "healthy"}.get(str(seen.get("status")), str(seen.get("status")))
-    return Health(status, **{k: seen.get(k) for k in ("release", "schema_version", "tenant", "detail")})
+    detail = redact(str(seen["detail"])) if seen.get("detail") else None
+    return Health(status, detail=detail, **{k: seen.get(k) for k in ("release", "schema_version", "tenant")})

@@ -12,13 +12,13 @@ from provisioner.model.errors import RefusedError, UsageError
 from provisioner.model.ledger import OperationStatus
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.stack import StackArgs
-from provisioner.ops.desired import known_machine, known_schema, last_applied
+from provisioner.ops.desired import known_schema, last_applied
 from provisioner.ops.upgrade.gate import judge
 from provisioner.ops.upgrade.outcome import Ending
-from provisioner.ops.upgrade.propose import propose
-from provisioner.ops.upgrade.run import Upgraded, carry_out
-from tests.unit.ops.moving import GATE, OPERATION, RELEASES, House, moved_in, well
+from provisioner.ops.upgrade.run import carry_out
+from tests.unit.ops.moving import GATE, OPERATION, House, moved_in, well
 from tests.unit.ops.people import quiet
+from tests.unit.ops.upgrading import proposed, state, upgraded
 
 
 @pytest.fixture
@@ -26,22 +26,6 @@ def house(tmp_path: Path) -> Iterator[House]:
     house = moved_in(tmp_path)
     yield house
     house.ledger.close()
-
-
-def proposed(house: House, version: str, number: int = 0) -> Any:
-    return propose(house, house.file, house.file.tenant("acme"), version, OPERATION + str(number), GATE)
-
-
-def upgraded(house: House, version: str, gate: Any = None, number: int = 0) -> Upgraded:
-    """An upgrade whose product answers right on its machine, unless `gate` says otherwise."""
-    house.fake_cloud.answers["gate"] = gate or [well(version, RELEASES[version].schema_version)] * 3
-    return carry_out(house, "acme", OPERATION + str(number), proposed(house, version, number), quiet)
-
-
-def state(house: House) -> tuple[Lifecycle, str | None, str]:
-    record = house.ledger.tenant("acme")
-    assert record is not None
-    return record.lifecycle, record.assigned_release, known_machine(house, "acme")
 
 
 def on_machines(house: House) -> list[str]:

@@ -40,7 +40,7 @@ def upgraded(session: Session, tenant_id: str, to: str | None, *, now: bool) -> 
     tenant = registry.tenant(tenant_id)
     begun = waiting(house, tenant_id, to)
     if begun is None and not now:
-        _check_time(tenant, registry.freezes, house.clock.now())
+        _check_time(tenant, to, registry.freezes, house.clock.now())
     tell_callers(session, [tenant])
     if begun is not None:
         operation_id, payload = begun.id, begun.payload
@@ -56,13 +56,13 @@ def upgraded(session: Session, tenant_id: str, to: str | None, *, now: bool) -> 
     return _result(tenant_id, done)
 
 
-def _check_time(tenant: Tenant, freezes: Sequence[Freeze], at: datetime) -> None:
+def _check_time(tenant: Tenant, to: str | None, freezes: Sequence[Freeze], at: datetime) -> None:
     """What was cut off may go on at any time: half an upgrade is worse than one at the wrong hour."""
     slot = earliest(at, tenant.window, tenant.time_zone, tenant.ring, freezes)
     if slot.at != at:
         raise RefusedError(
             f"tenant {tenant.id} may not be changed now: {slot.why}; nothing was changed",
-            hint=f"wait until then, or: provision upgrade {tenant.id} --now",
+            hint=f"wait until then, or: provision upgrade {tenant.id}{f' --to {to}' if to else ''} --now",
         )
 
 

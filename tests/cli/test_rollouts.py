@@ -93,7 +93,7 @@ def test_a_failure_halts_with_exit_3_and_tenant_cause_and_next_and_retry_goes_on
     answer = fleet.ok("rollout", "start", "1.1.0", "--yes", code=3)
     rollout_id = fleet.ledger.rollouts()[0].id
     assert "acme failed: it does not start" in answer.stderr
-    assert f"next:  provision rollout retry-failed {rollout_id} acme" in answer.stderr
+    assert f"next:  when it is mended: provision rollout retry-failed acme --rollout {rollout_id}" in answer.stderr
     assert re.search(r"^acme +1 +failed .*it does not start", answer.stdout, re.MULTILINE)
     assert fleet.states() == {"acme": "failed", "beta": "waiting", "gamma": "waiting"}
     assert 'stable: "1.0.0"' in fleet.registry.read_text()
@@ -256,7 +256,7 @@ def test_an_upgrade_keeps_to_window_and_freeze_unless_now_is_said(
     answer = fleet.ok("upgrade", "acme", "--to", "1.1.0", "--yes", code=6)
     assert "may not be changed now" in answer.stderr
     assert "audit" in answer.stderr
-    assert "provision upgrade acme --now" in answer.stderr
+    assert "provision upgrade acme --to 1.1.0 --now" in answer.stderr
     reached: list[str] = []
 
     def propose(*_: object, **__: object) -> None:

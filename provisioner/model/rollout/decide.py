@@ -17,6 +17,8 @@ from provisioner.model.rollout.states import FAILURES, FLIGHT, RETRIABLE, SKIPPA
 from provisioner.model.rollout.windows import earliest, shown
 
 _S = StepState
+_NAMED = 10
+"""So many tenants in a command, at most."""
 
 
 def decide(rollout: str, plan: RolloutPlan, rows: Iterable[Row], wishes: Wishes, now: datetime) -> Decision:
@@ -60,7 +62,8 @@ def _forward(view: View) -> Decision:
     moved = len(view.of(_S.SUCCEEDED))
     if view.plan.waves and not moved:
         cause = f"nobody was moved to {view.plan.release}"
-        return view.stop(RolloutStatus.PAUSED, cause, f"{view.verb('retry-failed')}, or {view.verb('abort')}")
+        again = view.verb("retry-failed", next(iter(view.rows)))
+        return view.stop(RolloutStatus.PAUSED, cause, f"{again}, or {view.verb('abort')}")
     counted = Counter(str(row.state) for row in view.rows.values() if row.state is not _S.SUCCEEDED)
     rest = "".join(f", {number} {state}" for state, number in sorted(counted.items()))
     return Decision(
@@ -73,8 +76,10 @@ def _unproven(view: View, wave: Wave) -> Decision | None:
     rows = view.wave(wave)
     if any(row.state is _S.SUCCEEDED for row in rows) or all(row.state is _S.SKIPPED for row in rows):
         return None
-    cause = f"nobody of {wave_name(wave)} was moved, so nothing is known about {view.plan.release}: {told(rows[0])}"
-    hint = f"{view.verb('retry-failed', rows[0].tenant)}, or {view.verb('skip', rows[0].tenant)}"
+    left = [row for row in rows if row.state is not _S.SKIPPED]
+    cause = f"nobody of {wave_name(wave)} was moved, so nothing is known about {view.plan.release}: {told(left[0])}"
+    them = [row.tenant for row in left[:_NAMED]]
+    hint = f"{view.verb('retry-failed', *them)}, or {view.verb('skip', *them)}"
     return view.stop(RolloutStatus.PAUSED, cause, hint)
 
 
@@ -168,7 +173,9 @@ def _back(view: View) -> Decision:
     stuck = view.of(_S.BROKEN, _S.INCONCLUSIVE)
     if stuck:
         cause = f"{told(stuck[0])}; {names(stuck)} not taken back"
-        return view.stop(RolloutStatus.HALTED, cause, f"provision show {stuck[0].tenant}")
+        again = view.verb("retry-failed", stuck[0].tenant)
+        hint = f"provision show {stuck[0].tenant}; when it is mended: {again}; or {view.verb('abort')}"
+        return view.stop(RolloutStatus.HALTED, cause, hint)
     return Decision(
         status=RolloutStatus.ROLLED_BACK,
         cause=f"{len(view.of(_S.REVERTED))} are as before",

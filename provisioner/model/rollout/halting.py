@@ -2,7 +2,7 @@
 
 from provisioner.model.rollout.fingerprint import fingerprint, own_cause
 from provisioner.model.rollout.progress import Decision, Row, View, names, told, wave_name
-from provisioner.model.rollout.states import FAILURES, RolloutStatus, StepState
+from provisioner.model.rollout.states import FAILURES, MOVED, RolloutStatus, StepState
 
 SAME_OWN = 3
 """So many tenants of one "own" cause are no accident."""
@@ -14,9 +14,9 @@ def halt(view: View) -> Decision | None:
     halted = _broken(view) or _same_cause(view) or _over_budget(view)
     if halted:
         tenant, cause = halted
-        ways = [view.verb("rollback")] if view.of(_S.SUCCEEDED, _S.BROKEN) else []
-        ways += [f"{view.verb('retry-failed', tenant)} when it is mended", f"or {view.verb('abort')}"]
-        return view.stop(RolloutStatus.HALTED, cause, ", ".join(ways))
+        ways = [view.verb("rollback")] if _can_go_back(view) else []
+        ways += [f"when it is mended: {view.verb('retry-failed', tenant)}", f"or {view.verb('abort')}"]
+        return view.stop(RolloutStatus.HALTED, cause, "; ".join(ways))
     paused = _unknown(view) or _not_so_own(view)
     if paused:
         tenant, cause = paused
@@ -24,6 +24,12 @@ def halt(view: View) -> Decision | None:
         hint = f"look at it (provision show {tenant}); then {retry}, or {skip}"
         return view.stop(RolloutStatus.PAUSED, cause, hint)
     return _taken_back(view)
+
+
+def _can_go_back(view: View) -> bool:
+    """Whether a rollback has somebody to take back, and isn't refused because one of them can't come back."""
+    moved = view.of(*MOVED)
+    return bool(moved) and all(view.plan.tenants[row.tenant].undo != "one-way" for row in moved)
 
 
 def _charged(row: Row) -> bool:

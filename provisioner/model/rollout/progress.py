@@ -7,6 +7,8 @@ from datetime import datetime
 from provisioner.model.rollout.frozen import RolloutPlan, Wave
 from provisioner.model.rollout.states import FLIGHT, RolloutStatus, StepState
 
+_ON_TENANTS = ("retry-failed", "skip")
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -73,9 +75,11 @@ class View:
         """Rows of one wave."""
         return [self.rows[t.id] for t in wave.tenants]
 
-    def verb(self, verb: str, tenant: str = "") -> str:
-        """A command of this rollout."""
-        return f"provision rollout {verb} {self.rollout} {tenant}".rstrip()
+    def verb(self, verb: str, *tenants: str) -> str:
+        """A command of this rollout. Those on tenants have its id in an option."""
+        if verb in _ON_TENANTS:
+            return " ".join(("provision rollout", verb, *tenants, "--rollout", self.rollout))
+        return f"provision rollout {verb} {self.rollout}"
 
     def stop(self, status: RolloutStatus, cause: str, hint: str) -> Decision:
         """Its new status, as soon as nothing is under way any more."""

@@ -43,7 +43,9 @@ def _only(house: House) -> RolloutRecord:
     open_ones = house.ledger.rollouts(statuses=_OPEN, limit=5)
     if len(open_ones) > 1:
         ids = ", ".join(r.id for r in open_ones)
-        raise UsageError(f"several rollouts are open: {ids}", hint="say which one: provision rollout status ID")
+        raise UsageError(
+            f"several rollouts are open: {ids}", hint=f"say which one: provision rollout status {open_ones[0].id}"
+        )
     newest = open_ones or house.ledger.rollouts(limit=1)
     if not newest:
         raise UsageError("there is no rollout yet", hint="provision rollout plan RELEASE --all")

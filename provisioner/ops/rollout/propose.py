@@ -71,7 +71,7 @@ def check(found: RolloutPlan) -> None:
     raise RefusedError(
         f"nobody would be moved to {found.release} ({', '.join(reasons) or 'no tenant was selected'}); nothing was "
         "changed",
-        hint=f"provision rollout plan {found.release} says of each tenant why",
+        hint=f"why, of each tenant: provision rollout plan {found.release}",
     )
 
 

@@ -139,7 +139,7 @@ class TestHalts:
         rollout.steps.ends[first] = [(S.INCONCLUSIVE, "no credentials")]
         assert rollout.drive() == "paused"
         assert rollout.record.cause == f"it can't be told how {first} ended: no credentials"
-        assert f"provision rollout retry-failed {rollout.id} {first}" in str(rollout.record.hint)
+        assert f"provision rollout retry-failed {first} --rollout {rollout.id}" in str(rollout.record.hint)
 
     def test_what_is_under_way_ends_first(self, fleet: Fleet) -> None:
         rollout = fleet.began(strict=False, ramp=False, waves=("rest",), max_concurrency=2)

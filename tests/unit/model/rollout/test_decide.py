@@ -140,11 +140,12 @@ def test_how_it_ends(strategy: dict[str, Any], text: str, status: str, cause: st
 
 
 def test_the_next_commands_are_named() -> None:
-    nobody = "provision rollout retry-failed r1 t0 when it is mended, or provision rollout abort r1"
+    nobody = "when it is mended: provision rollout retry-failed t0 --rollout r1; or provision rollout abort r1"
     assert asked(planned(), "t0 failed: x").hint == nobody
-    assert asked(planned(), "t0 failed: x, t1 succeeded").hint == f"provision rollout rollback r1, {nobody}"
+    assert asked(planned(), "t0 failed: x, t1 succeeded").hint == f"provision rollout rollback r1; {nobody}"
     assert asked(planned(), "t0 inconclusive: x").hint == (
-        "look at it (provision show t0); then provision rollout retry-failed r1 t0, or provision rollout skip r1 t0"
+        "look at it (provision show t0); then provision rollout retry-failed t0 --rollout r1, or provision rollout skip "
+        "t0 --rollout r1"
     )
 
 
@@ -205,7 +206,7 @@ def test_without_any_legal_time_it_pauses() -> None:
     stuck = asked(found)
     assert stuck.status is RolloutStatus.PAUSED
     assert stuck.cause.startswith("t0 can't be moved: t0: no legal time within 400 days: frozen until")
-    assert stuck.hint == "provision rollout skip r1 t0"
+    assert stuck.hint == "provision rollout skip t0 --rollout r1"
 
 
 def test_skip_and_retry_are_granted_where_they_are_legal() -> None:
@@ -268,8 +269,8 @@ class TestTakenBack:
         then = asked(found, "t0 failed: it fell over, t1 succeeded")
         assert then.status is RolloutStatus.HALTED
         assert then.hint == (
-            "provision rollout rollback r1, provision rollout retry-failed r1 t0 when it is mended, or provision "
-            "rollout abort r1"
+            "provision rollout rollback r1; when it is mended: provision rollout retry-failed t0 --rollout r1; or "
+            "provision rollout abort r1"
         )
 
     def test_within_the_budget_it_is_waited_for(self) -> None:

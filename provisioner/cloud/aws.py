@@ -80,6 +80,9 @@ class AwsCloud:
     def target_health(self, group_arn: str, machine_id: str) -> str:
         return balancers.target_health(self._clients, group_arn, machine_id)
 
+    def addressed(self, tenant: str) -> list[str]:
+        return machines.addressed(self._clients, tenant)
+
     def start_database(self, identifier: str) -> None:
         databases.start_database(self._clients, identifier)
 

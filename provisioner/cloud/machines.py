@@ -40,6 +40,15 @@ def _machine(raw: dict[str, Any]) -> Machine:
     )
 
 
+def addressed(clients: Clients, tenant: str) -> list[str]:
+    """Instances to which an Elastic IP of the tenant points."""
+    tags = {"provision:tenant": tenant}
+    filters = [{"Name": f"tag:{k}", "Values": [v]} for k, v in tags.items()]
+    with translated("ec2 DescribeAddresses"):
+        found = clients["ec2"].describe_addresses(Filters=filters)["Addresses"]
+    return [str(a["InstanceId"]) for a in found if a.get("InstanceId") and bears(a, tags)]
+
+
 def start_machine(clients: Clients, machine_id: str) -> None:
     """Begin to start it; one that runs or starts is success. One that stops is waited for a little."""
 

@@ -22,7 +22,14 @@ from provisioner.durable.heartbeat import Heartbeat
 from provisioner.durable.holding import Holding
 from provisioner.model.change import Event, EventKind
 from provisioner.model.clock import Clock
-from provisioner.model.errors import CancelledError, ProvisionError, UndoneError, UnsupportedError, UsageError
+from provisioner.model.errors import (
+    CancelledError,
+    ProvisionError,
+    StuckError,
+    UndoneError,
+    UnsupportedError,
+    UsageError,
+)
 from provisioner.model.json import JsonDict
 from provisioner.model.ledger import Holder, Lease, Operation, OperationStatus, StepStatus
 from provisioner.model.ports import Ledger, OperationDefinition, Progress
@@ -33,7 +40,11 @@ if TYPE_CHECKING:
 TTL = timedelta(seconds=60)
 BEAT = 10.0
 GRACE = 60.0
-_OVER = (OperationStatus.SUCCEEDED, OperationStatus.CANCELLED, OperationStatus.UNDONE)
+_OVER = (OperationStatus.SUCCEEDED, OperationStatus.CANCELLED, OperationStatus.UNDONE, OperationStatus.STUCK)
+_ENDS: dict[type[BaseException], OperationStatus] = {
+    UndoneError: OperationStatus.UNDONE,
+    StuckError: OperationStatus.STUCK,
+}
 
 
 class DurableOperations:
@@ -225,8 +236,8 @@ class DurableOperations:
             if attempt.cancel.is_set():
                 self._end(attempt, OperationStatus.INTERRUPTED, describe(error))
                 return
-            if isinstance(error, UndoneError):
-                self._end(attempt, OperationStatus.UNDONE, describe(error), error.hint)
+            if type(error) in _ENDS:
+                self._end(attempt, _ENDS[type(error)], describe(error), getattr(error, "hint", None))
                 return
             if attempt.definition.failed is not None and attempt.lost is None:
                 with beside(error):

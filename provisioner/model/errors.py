@@ -98,6 +98,10 @@ class UndoneError(ProvisionError):
     """An operation came to nothing, and took back what it had done: it is over, and there is nothing to go on with."""
 
 
+class StuckError(ProvisionError):
+    """An operation failed and what it did can't be taken back: it is over, and something else has to mend that."""
+
+
 class EngineError(ProvisionError):
     """A run of a Pulumi program failed. `failures` has a line for each resource that failed."""
 

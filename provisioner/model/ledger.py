@@ -10,7 +10,8 @@ from provisioner.model.lifecycle import Lifecycle
 
 class OperationStatus(StrEnum):
     """Where an operation is. A queued one was handed over and waits for its process or a worker; only queued, running,
-    failed and interrupted ones can be resumed. An undone one failed, and took back what it had done."""
+    failed and interrupted ones can be resumed. An undone one failed, and took back what it had done. A stuck one
+    failed, and what it did stays: it is over, too, since only something else can help."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -19,6 +20,7 @@ class OperationStatus(StrEnum):
     INTERRUPTED = "interrupted"
     CANCELLED = "cancelled"
     UNDONE = "undone"
+    STUCK = "stuck"
 
 
 class StepStatus(StrEnum):

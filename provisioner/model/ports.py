@@ -247,6 +247,9 @@ class Cloud(Protocol):
         """How a balancer's target group finds a machine: healthy, initial, unhealthy, draining, or unused where it has
         nothing to do with it."""
 
+    def addressed(self, tenant: str) -> list[str]:
+        """Machines to which an Elastic IP of the tenant points."""
+
     def start_database(self, identifier: str) -> None:
         """Begin to start it; one that runs or starts is success."""
 

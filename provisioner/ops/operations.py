@@ -36,6 +36,18 @@ def unfinished(house: House, tenant: str, *kinds: str) -> Operation | None:
     return newest
 
 
+def stuck(house: House, tenant: str) -> Operation | None:
+    """The upgrade that left a tenant on a release that isn't well, and can't be taken back, if nothing has mended that:
+    what was tried since came to nothing."""
+    kinds = tuple(kind for kind in CHANGING if kind != "apply")
+    for found in house.ledger.operations(tenant=tenant, kinds=kinds, limit=100):
+        if found.status is OperationStatus.STUCK:
+            return found
+        if found.kind != "upgrade" or found.status is not OperationStatus.UNDONE or found.payload["was"] == "active":
+            return None
+    return None
+
+
 def supersede(house: House, operation: Operation, why: str) -> None:
     """An operation that failed or was cut off is not gone on with, because another does what is right now. One that
     may still run is left alone: its lease decides."""
@@ -44,10 +56,12 @@ def supersede(house: House, operation: Operation, why: str) -> None:
 
 
 def points_in_use(house: House, tenant: str) -> set[str]:
-    """Recovery points that an unfinished operation still needs."""
+    """Recovery points that an unfinished operation still needs, or a tenant that is stuck."""
     kinds = ("drill", "offboard", "rehearse", "restore", "retire", "upgrade")
     found: set[str] = set()
-    for operation in house.ledger.operations(tenant=tenant, statuses=UNFINISHED, kinds=kinds):
+    left = stuck(house, tenant)
+    needing = [*house.ledger.operations(tenant=tenant, statuses=UNFINISHED, kinds=kinds), *([left] if left else [])]
+    for operation in needing:
         payload: Any = operation.payload
         parts = [payload.get("proof") or {}, payload.get("source") or {}, {"point": payload.get("final")}]
         parts.append({"point": (payload.get("point") or {}).get("id")} if operation.kind == "upgrade" else {})

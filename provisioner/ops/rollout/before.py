@@ -12,7 +12,7 @@ from provisioner.ops.house import House
 
 def point_before(house: House, plan: RolloutPlan, tenant: str) -> RecoveryPoint | None:
     """The recovery point that the tenant's upgrade to the plan's release made, if it is there still."""
-    done = (OperationStatus.SUCCEEDED, OperationStatus.FAILED)
+    done = (OperationStatus.SUCCEEDED, OperationStatus.FAILED, OperationStatus.STUCK)
     for found in house.ledger.operations(tenant=tenant, kinds=("upgrade",), statuses=done, limit=20):
         args: Any = found.payload["args"]
         if args["release"] != plan.release:

@@ -23,6 +23,7 @@ from provisioner.model.ledger import Operation
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import Progress
 from provisioner.model.recovery import Verdict
+from provisioner.model.redact import redact
 from provisioner.model.rollout.fingerprint import own_cause
 from provisioner.model.rollout.frozen import RolloutPlan
 from provisioner.model.rollout.states import StepState
@@ -94,7 +95,7 @@ class UpgradeSteps:
             state = _S.BROKEN if unrestored(self._house, task.tenant) else _S.INCONCLUSIVE
             return Ended(task.tenant, state, error.message, operation=task.operation)
         except Exception as error:  # noqa: BLE001 - one tenant's trouble must not end the rollout without a word
-            cause = f"{type(error).__name__}: {error}"
+            cause = redact(f"{type(error).__name__}: {error}")
             return Ended(task.tenant, _S.INCONCLUSIVE, cause, operation=task.operation)
 
     def _later(self, task: Task, why: str) -> Ended:
@@ -176,11 +177,12 @@ class UpgradeSteps:
         else:
             registry, gate = self._house.registry().load(), task.plan.strategy.gate
             tenant = registry.tenant(task.tenant)
-            payload = propose(self._house, registry, tenant, release, operation, gate, rollout=task.rollout)
+            # What is taken back is often what is ill: that must not keep it there.
+            payload = propose(self._house, registry, tenant, release, operation, gate, rollout=task.rollout, mends=True)
         done = carry_out(self._house, task.tenant, operation, payload, progress)
         if done.outcome.ending is Ending.UPGRADED:
             return Ended(task.tenant, _S.REVERTED, operation=operation)
-        return Ended(task.tenant, _S.BROKEN, f"it wasn't taken back: {done.outcome.cause}", operation=operation)
+        return Ended(task.tenant, _S.BROKEN, f"it wasn't taken back: {done.outcome.told}", operation=operation)
 
     def _begun(self, task: Task, release: str) -> Operation | None:
         """What goes on: the step's own operation, or an upgrade to the same release that was cut off before."""
@@ -214,7 +216,7 @@ def _not_rehearsed(tenant: str, evidence: JsonDict) -> Ended:
 
 def _moved(tenant: str, outcome: Outcome) -> Ended:
     """The step's state, by how its upgrade ended."""
-    cause = outcome.cause or "no cause is known"
+    cause = outcome.told
     match outcome.ending:
         case Ending.UPGRADED:
             return Ended(tenant, _S.SUCCEEDED)

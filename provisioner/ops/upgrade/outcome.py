@@ -1,10 +1,12 @@
 """How an upgrade ended, read from the ledger: for the command that ran it, and for a rollout that finds it."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
 from provisioner.model.ledger import Operation, OperationStatus
+from provisioner.model.rollout.verdict import age
 
 
 class Ending(StrEnum):
@@ -27,12 +29,22 @@ _UNTOUCHED = {"sick": Ending.SICK, "not_now": Ending.NOT_NOW}
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`cause`: what failed, in words; `step`: in which step. `point`: from which the database has to be restored."""
+    """`cause`: what failed, in words; `step`: in which step. `point`: from which the database has to be restored.
+    `outage_seconds`: how long nobody was served for an offline migration, where there was one and it is over."""
 
     ending: Ending
     cause: str | None = None
     step: str | None = None
     point: str | None = None
+    outage_seconds: float | None = None
+
+    @property
+    def told(self) -> str:
+        """The cause, and the outage."""
+        cause = self.cause or "no cause is known"
+        if self.outage_seconds is None:
+            return cause
+        return f"{cause}; nobody was served for {age(timedelta(seconds=self.outage_seconds))}"
 
 
 def outcome_of(operation: Operation) -> Outcome:

@@ -6,6 +6,7 @@ from typing import Any
 
 from provisioner.model.errors import RefusedError, UsageError
 from provisioner.model.json import JsonDict
+from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.recovery import PointKind
 from provisioner.model.rollout.strategy import Gate
 from provisioner.model.rollout.verdict import combined
@@ -15,6 +16,7 @@ from provisioner.ops.backup import active
 from provisioner.ops.cut_off import refuse_cut_off
 from provisioner.ops.desired import freeze, present_args, present_digest
 from provisioner.ops.house import House, RegistryView
+from provisioner.ops.operations import stuck
 from provisioner.ops.points import wanted
 from provisioner.ops.upgrade.stages import goal_of
 from provisioner.ops.waivers import freeze_waivers
@@ -23,12 +25,15 @@ from provisioner.ops.waivers import freeze_waivers
 def propose(
     house: House, registry: RegistryView, tenant: Tenant, version: str, operation_id: str, gate: Gate, **more: Any
 ) -> JsonDict:
-    """The frozen input of an `upgrade`. `more` goes into the payload as it is.
+    """The frozen input of an `upgrade`. `more` goes into the payload as it is: `mends` of one whose present release is
+    ill, and shall be left for that. One that an earlier upgrade left stuck is mended by any that it may have.
 
     Raises UsageError for a tenant that isn't active or has the release already, RefusedError for a release that it may
     not be brought to.
     """
-    current = active(house, tenant.id, "upgraded")
+    mends = stuck(house, tenant.id) is not None
+    current = active(house, tenant.id, "upgraded", *([Lifecycle.FAILED] if mends else []))
+    record = house.ledger.tenant(tenant.id)
     refuse_cut_off(house, tenant.id, "upgraded")
     release, present = registry.release(version), registry.release(current)
     check(tenant, present, release, registry.releases)
@@ -51,7 +56,8 @@ def propose(
         point=wanted(tenant.id, policy, operation_id, PointKind.BEFORE_UPGRADE, now, days=policy.keep_replaced_days),
         waivers=freeze_waivers(tenant),
         operation=operation_id,
-        **more,
+        was=str(record.lifecycle) if record else str(Lifecycle.ACTIVE),
+        **{**more, "mends": mends or bool(more.get("mends"))},
     )
 
 

@@ -1,6 +1,7 @@
 """One tenant to another release, to the end: the upgrade and, where its database has to go back, the restore of it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from provisioner.model.errors import ProvisionError, UndoneError, UsageError
@@ -10,8 +11,11 @@ from provisioner.model.ports import Progress
 from provisioner.ops import restoring
 from provisioner.ops.desired import confirm_caller
 from provisioner.ops.house import House
-from provisioner.ops.operations import CHANGING, UNFINISHED, find, unfinished
+from provisioner.ops.operations import CHANGING, UNFINISHED, find, stuck, unfinished
+from provisioner.ops.upgrade.outage import end, seconds_of
 from provisioner.ops.upgrade.outcome import Ending, Outcome, outcome_of
+
+_RUNS = (*UNFINISHED, OperationStatus.SUCCEEDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +29,17 @@ class Upgraded:
 
 
 def waiting(house: House, tenant_id: str, version: str | None) -> Operation | None:
-    """An upgrade that was cut off. Raises UsageError where it was to another release than is asked for now."""
+    """An upgrade that was cut off, or one to this release that left the tenant stuck: that is looked at again. Raises
+    UsageError where it was to another release than is asked for now."""
     found = unfinished(house, tenant_id, "upgrade")
     if found is None:
-        return None
-    args: Any = found.payload["args"]
-    if version not in (None, args["release"]):
+        left = stuck(house, tenant_id) if version is not None else None
+        return left if left is not None and _release(left) == version else None
+    release = _release(found)
+    if version not in (None, release):
         raise UsageError(
-            f"an upgrade of {tenant_id} to {args['release']} was cut off, and {version} is something else",
-            hint=f"go on with it first: provision upgrade {tenant_id} --to {args['release']}",
+            f"an upgrade of {tenant_id} to {release} was cut off, and {version} is something else",
+            hint=f"go on with it first: provision upgrade {tenant_id} --to {release}",
         )
     return found
 
@@ -52,9 +58,14 @@ def unrestored(house: House, tenant_id: str) -> Operation | None:
 
 def carry_out(house: House, tenant_id: str, operation_id: str, payload: JsonDict, progress: Progress) -> Upgraded:
     """Upgrade, and restore the database where that is what undoing takes. Never raises what is the release's fault:
-    the outcome says it. Run again after a kill, it goes on."""
+    the outcome says it. Run again after a kill, it goes on; one that left the tenant stuck looks whether it is well."""
+    done = _carried_out(house, tenant_id, operation_id, payload, progress)
+    return replace(done, outcome=replace(done.outcome, outage_seconds=seconds_of(house, tenant_id, operation_id)))
+
+
+def _carried_out(house: House, tenant_id: str, operation_id: str, payload: JsonDict, progress: Progress) -> Upgraded:
     known = house.ledger.operation(operation_id)
-    if known is None or known.status in UNFINISHED or known.status is OperationStatus.SUCCEEDED:
+    if known is None or known.status in _RUNS or _stuck_still(house, known):
         confirm_caller(house, payload, progress)
         try:
             result = house.operations.run("upgrade", operation_id, tenant_id, payload, progress)
@@ -73,8 +84,26 @@ def carry_out(house: House, tenant_id: str, operation_id: str, payload: JsonDict
     told = UndoneError(f"{tenant_id}: {outcome.cause}", hint=f"provision operations show {operation_id}")
     if outcome.ending is Ending.RESTORE and outcome.point is not None:
         _restore(house, tenant_id, outcome.point, progress)
+        end(house, tenant_id, operation_id, _served_again(house, tenant_id))
         outcome = Outcome(Ending.UNDONE, outcome.cause, outcome.step, outcome.point)
     return Upgraded(operation_id, outcome, error=told)
+
+
+def _stuck_still(house: House, operation: Operation) -> bool:
+    left = stuck(house, operation.tenant)
+    return left is not None and left.id == operation.id
+
+
+def _release(operation: Operation) -> str:
+    args: Any = operation.payload["args"]
+    return str(args["release"])
+
+
+def _served_again(house: House, tenant_id: str) -> datetime | None:
+    """When the newest restore had its first good answer."""
+    newest = next(iter(house.ledger.operations(tenant=tenant_id, kinds=("restore",), limit=1)), None)
+    steps = find(house, newest.id).steps if newest else ()
+    return next((s.ended_at for s in steps if s.name == "health"), None)
 
 
 def _restore(house: House, tenant_id: str, point: str, progress: Progress) -> None:

@@ -5,39 +5,47 @@ back what was done, and `finish` says why. What isn't about the release (^C, a l
 the operation goes on later.
 """
 
-from collections.abc import Callable
 from dataclasses import asdict, replace
-from datetime import datetime
 from typing import Any
 
 from provisioner.model.cloud import Health
-from provisioner.model.errors import AuthenticationError, CancelledError, LeaseLostError, ProvisionError
+from provisioner.model.errors import CancelledError, ProvisionError
 from provisioner.model.json import JsonDict
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import Cloud, OperationDefinition, OperationStepDefinition, StepContext
 from provisioner.model.rollout.frozen import why_not_now
 from provisioner.model.rollout.strategy import Gate
-from provisioner.model.stack import StackOutputs
 from provisioner.ops.converge import MIGRATION_DEADLINE, Converge, mismatch
 from provisioner.ops.desired import thaw_args, thaw_target
 from provisioner.ops.house import House
 from provisioner.ops.machine import answer, command, machine_state
 from provisioner.ops.points import Points, until
 from provisioner.ops.scripts import gate_script, migrate_script
+from provisioner.ops.upgrade import outage
+from provisioner.ops.upgrade.bring import (
+    bring,
+    failure,
+    new_machine,
+    observe_machine,
+    offline,
+    outputs_of,
+    reached,
+    thaw_before,
+)
 from provisioner.ops.upgrade.gate import answers, judge
+from provisioner.ops.upgrade.patience import NOT_THE_RELEASE_S, Run, patient
 from provisioner.ops.upgrade.stages import beside, switched
-from provisioner.ops.upgrade.undo import Undo, bring, failure, observe_machine, reached, thaw_before
+from provisioner.ops.upgrade.undo import Undo
 
 STOP_DEADLINE = 900.0
 TARGET_DEADLINE = 600.0
 _SETTLED = ("draining", "initial")
 
-Run = Callable[[StepContext], JsonDict]
-
 
 class Upgrade:
     """Steps of `upgrade`, over one house. The payload: `args` (the goal), `before` (as it is), `gate`, `migration`,
-    `undo` (both of the release), `point`, and in a rollout `when` (its rules of time)."""
+    `undo` (both of the release), `point`, `was` (the tenant's lifecycle before), `mends` (one that is ill is moved,
+    too), and in a rollout `when` (its rules of time)."""
 
     def __init__(self, house: House) -> None:
         self._house = house
@@ -50,18 +58,18 @@ class Upgrade:
         points = self._points
         steps: tuple[tuple[str, Run], ...] = (
             ("baseline", self.baseline),
-            ("beside", self.careful(self.beside)),
-            ("close", self.careful(self.close)),
+            ("beside", self.careful(self.patient(self.beside))),
+            ("close", self.careful(self.patient(self.close))),
             ("mark", self.careful(self.mark)),
-            ("snapshot", self.careful(points.snapshot)),
-            ("copy", self.careful(points.copy)),
+            ("snapshot", self.careful(self.patient(points.snapshot))),
+            ("copy", self.careful(self.patient(points.copy))),
             ("migrate", self.careful(self.migrate)),
             ("gate", self.careful(self.gate)),
-            ("attach", self.careful(self.attach)),
-            ("switch", self.careful(self.switch)),
+            ("attach", self.careful(self.patient(self.attach))),
+            ("switch", self.careful(self.patient(self.switch))),
             ("settle", self.careful(self.settle)),
-            ("undo", self._undo.undo),
-            ("remove", self.remove),
+            ("undo", self.patient(self._undo.undo)),
+            ("remove", self.patient(self.remove)),
             ("finish", self.finish),
         )
         definitions = tuple(OperationStepDefinition(name, run) for name, run in steps)
@@ -75,6 +83,11 @@ class Upgrade:
             )
         }
 
+    def patient(self, run: Run) -> Run:
+        """The step, tried again where the cloud was busy. None that runs what the release brought: its words may be
+        anything."""
+        return patient(self._house, run)
+
     def careful(self, run: Run) -> Run:
         """The step, whose failure is a result; nothing where an earlier one has failed."""
 
@@ -83,7 +96,7 @@ class Upgrade:
                 return {"skipped": True}
             try:
                 return run(ctx)
-            except (AuthenticationError, CancelledError, LeaseLostError):
+            except NOT_THE_RELEASE_S:
                 raise
             except ProvisionError as error:
                 if ctx.cancel.is_set():
@@ -98,27 +111,35 @@ class Upgrade:
 
     def baseline(self, ctx: StepContext) -> JsonDict:
         """Whether it may be now, and how it is before anything is changed: a tenant that is sick already is left alone,
-        and not charged to the release."""
-        late = why_not_now(ctx.payload["when"], self._house.clock.now()) if ctx.payload.get("when") else None
+        and not charged to the release; unless this upgrade is to mend it."""
+        late = self._late(ctx)
         if late is not None:
-            return {"failure": f"it may not be changed now: {late}", "not_now": True}
+            return late
         outputs, before = self._points.outputs(ctx), thaw_before(ctx)
         seen = self._house.prober.probe(outputs.url)
         wrong = mismatch(seen, before)
-        if wrong is not None:
+        if wrong is not None and not ctx.payload.get("mends"):
             return {"failure": f"it was sick before the upgrade: {wrong}", "sick": True}
-        return {"health": asdict(seen), "machine": outputs.machine_id, "url": outputs.url}
+        return {"health": asdict(seen), "machine": outputs.machine_id, "url": outputs.url, "ill": wrong}
+
+    def _late(self, ctx: StepContext) -> JsonDict | None:
+        """The result of a step that may not be made at this time."""
+        late = why_not_now(ctx.payload["when"], self._house.clock.now()) if ctx.payload.get("when") else None
+        return None if late is None else {"failure": f"it may not be changed now: {late}", "not_now": True}
 
     def beside(self, ctx: StepContext) -> JsonDict:
         """The new machine comes up beside the old one; nothing else changes."""
         return {"outputs": asdict(bring(self._house, ctx, beside(thaw_before(ctx), thaw_args(ctx.payload))))}
 
     def close(self, ctx: StepContext) -> JsonDict:
-        """Nobody may serve during an offline migration: the old machine stops, and its outage begins."""
-        if ctx.payload["migration"] != "offline":
-            return {"closed": None}
+        """Nobody may serve during an offline migration: the old machine stops, and its outage begins. Nothing was
+        disturbed before: an upgrade that was cut off, and goes on when its time is over, is taken back."""
+        late = None if outage.lasts(self._house, ctx) else self._late(ctx)
+        if late is not None or not offline(ctx):
+            return late or {"closed": None}
         _, cloud = self._points.place(ctx)
-        machine, at = str(ctx.results["baseline"]["machine"]), self._house.clock.now()
+        machine = str(ctx.results["baseline"]["machine"])
+        outage.begin(self._house, ctx)
         cloud.stop_machine(machine)
         until(
             self._house,
@@ -127,18 +148,18 @@ class Upgrade:
             f"machine {machine}",
             STOP_DEADLINE,
         )
-        return {"closed": machine, "at": at.isoformat()}
+        return {"closed": machine}
 
     def mark(self, ctx: StepContext) -> JsonDict:
         """The recovery point's sentinel row, by the new machine: the old one may be closed."""
         args, cloud = self._points.place(ctx)
-        return self._points.sign(ctx, args, cloud, machine=_outputs(ctx, "beside").other_machine_id)
+        return self._points.sign(ctx, args, cloud, machine=new_machine(ctx))
 
     def migrate(self, ctx: StepContext) -> JsonDict:
         """The new release's own migration, on its machine."""
         _, cloud = self._points.place(ctx)
         began = self._house.clock.monotonic()
-        command(ctx, cloud, _outputs(ctx, "beside").other_machine_id, migrate_script(), "migrate", MIGRATION_DEADLINE)
+        command(ctx, cloud, new_machine(ctx), migrate_script(), "migrate", MIGRATION_DEADLINE)
         return {"seconds": round(self._house.clock.monotonic() - began, 1)}
 
     def gate(self, ctx: StepContext) -> JsonDict:
@@ -146,36 +167,32 @@ class Upgrade:
         _, cloud = self._points.place(ctx)
         gate = _gate(ctx)
         script, limit = gate_script(gate.warm_up, gate.samples, gate.seconds), gate.warm_up + gate.seconds + 120.0
-        raw = answer(ctx, cloud, _outputs(ctx, "beside").other_machine_id, script, "gate", limit)
+        raw = answer(ctx, cloud, new_machine(ctx), script, "gate", limit)
         return self._judged(ctx, gate, answers(raw), "the new release didn't pass the gate")
 
     def attach(self, ctx: StepContext) -> JsonDict:
-        """A balancer gets to know the new machine before it leaves the old one."""
+        """A balancer gets to know the new machine before it leaves the old one. Not where that is stopped: the balancer
+        would send requests to the new one at once, before the switch."""
         before, goal = thaw_before(ctx), thaw_args(ctx.payload)
-        if before.sizing.front != "balancer":
+        if before.sizing.front != "balancer" or offline(ctx):
             return {"attached": None}
         outputs = bring(self._house, ctx, beside(before, goal, attached=True))
-        _, cloud = self._points.place(ctx)
-        machine = outputs.other_machine_id
-
-        def look() -> str | None:
-            state = cloud.target_health(outputs.target_group_arn, machine)
-            return None if state == "healthy" else state
-
-        until(self._house, ctx, look, f"the balancer's target {machine}", TARGET_DEADLINE)
-        return {"attached": machine}
+        self._taken(ctx, outputs.target_group_arn)
+        return {"attached": outputs.other_machine_id}
 
     def switch(self, ctx: StepContext) -> JsonDict:
         """The new machine serves."""
         goal = thaw_args(ctx.payload)
         outputs = bring(self._house, ctx, switched(thaw_before(ctx), goal))
-        observe_machine(self._house, ctx, goal, outputs)
+        observe_machine(self._house, ctx, goal, outputs.machine_id)
         return {"outputs": asdict(outputs), "at": self._house.clock.now().isoformat()}
 
     def settle(self, ctx: StepContext) -> JsonDict:
         """The same look through the tenant's own address."""
-        gate, url = _gate(ctx), _outputs(ctx, "switch").url
-        goal = thaw_args(ctx.payload)
+        gate, outputs, goal = _gate(ctx), outputs_of(ctx, "switch"), thaw_args(ctx.payload)
+        url = outputs.url
+        if outputs.target_group_arn and not ctx.results["attach"]["attached"]:
+            self._taken(ctx, outputs.target_group_arn)
         until(
             self._house,
             ctx,
@@ -183,21 +200,18 @@ class Upgrade:
             f"{url}/healthz",
             float(gate.warm_up),
         )
-        seen = []
-        for number in range(gate.samples):
-            if number:
-                self._pause(ctx, gate.settle / max(1, gate.samples - 1))
-            seen.append(self._house.prober.probe(url))
-        return self._judged(ctx, gate, seen, "after the switch")
+        outage.end(self._house, ctx.tenant, ctx.operation_id)
+        return self._sampled(ctx, url, gate)
 
     def remove(self, ctx: StepContext) -> JsonDict:
         """The old machine goes, when what it was still asked is answered."""
-        if ctx.results["undo"]["undone"] or not reached(ctx, "switch"):
+        undo = ctx.results["undo"]
+        if undo["undone"] or undo.get("restore"):
             return {"removed": None}
-        outputs, old = _outputs(ctx, "switch"), str(ctx.results["baseline"]["machine"])
+        group, old = outputs_of(ctx, "beside").target_group_arn, str(ctx.results["baseline"]["machine"])
         _, cloud = self._points.place(ctx)
-        if outputs.target_group_arn:
-            self._drained(ctx, cloud, outputs.target_group_arn, old)
+        if group and reached(ctx, "switch"):
+            self._drained(ctx, cloud, group, old)
         stack = bring(self._house, ctx, thaw_args(ctx.payload))
         resources: Any = self._house.engine(thaw_target(ctx.payload)).export(self._house.stack(thaw_args(ctx.payload)))
         return {
@@ -207,25 +221,56 @@ class Upgrade:
         }
 
     def finish(self, ctx: StepContext) -> JsonDict:
-        """On the record. Raises UndoneError where it came to nothing, RefusedError where it can't be undone."""
-        found = failure(ctx)
+        """On the record. Raises UndoneError where it came to nothing, StuckError where it can't be undone. When that is
+        tried again, it is looked whether the tenant is well by now."""
+        found, settled = failure(ctx), ctx.results["settle"]
         if found is not None:
-            raise self._undo.told(ctx, found)
-        results = {
-            **ctx.results,
-            "stack": ctx.results["remove"],
-            "health": {"health": ctx.results["settle"]["health"]},
-        }
+            settled = self._again(ctx) if ctx.results["remove"]["removed"] else found
+            if settled.get("failure"):
+                raise self._undo.told(ctx, found)
+        outage.end(self._house, ctx.tenant, ctx.operation_id)
+        results = {**ctx.results, "stack": ctx.results["remove"], "health": {"health": settled["health"]}}
         done = self._converge.finish(replace(ctx, results=results))
-        closed, switch = ctx.results["close"], ctx.results["switch"]
-        outage = _seconds(str(closed["at"]), str(switch["at"])) if closed.get("closed") else None
-        return {**done, "from": thaw_before(ctx).release, "outage_seconds": outage}
+        return {
+            **done,
+            "from": thaw_before(ctx).release,
+            "outage_seconds": outage.seconds_of(self._house, ctx.tenant, ctx.operation_id),
+            "was_ill": ctx.results["baseline"]["ill"],
+        }
+
+    def _again(self, ctx: StepContext) -> JsonDict:
+        """How a tenant is that was stuck; the failure on the record where nobody asks for a second look."""
+        whole = self._house.ledger.operation(ctx.operation_id)
+        tries = next((s.attempts for s in whole.steps if s.name == "finish"), 1) if whole else 1
+        if tries == 1:
+            return {"failure": "it was looked at a moment ago"}
+        url = self._points.outputs(ctx).url
+        return self._sampled(ctx, url, _gate(ctx))
+
+    def _sampled(self, ctx: StepContext, url: str, gate: Gate) -> JsonDict:
+        seen = []
+        for number in range(gate.samples):
+            if number:
+                self._pause(ctx, gate.settle / max(1, gate.samples - 1))
+            seen.append(self._house.prober.probe(url))
+        return self._judged(ctx, gate, seen, "after the switch")
 
     def _judged(self, ctx: StepContext, gate: Gate, seen: list[Health], where: str) -> JsonDict:
         wrong = judge(gate, seen, thaw_args(ctx.payload))
         if wrong is not None:
             return {"failure": f"{where}: {wrong}", "health": asdict(seen[-1]) if seen else None}
         return {"health": asdict(seen[-1]), "answers": len(seen)}
+
+    def _taken(self, ctx: StepContext, group: str) -> None:
+        """Wait until the balancer sends requests to the new machine."""
+        _, cloud = self._points.place(ctx)
+        machine = new_machine(ctx)
+
+        def look() -> str | None:
+            state = cloud.target_health(group, machine)
+            return None if state == "healthy" else state
+
+        until(self._house, ctx, look, f"the balancer's target {machine}", TARGET_DEADLINE)
 
     def _drained(self, ctx: StepContext, cloud: Cloud, group: str, machine: str) -> None:
         def look() -> str | None:
@@ -244,11 +289,3 @@ class Upgrade:
 
 def _gate(ctx: StepContext) -> Gate:
     return Gate(**ctx.payload["gate"])  # type: ignore[arg-type]
-
-
-def _outputs(ctx: StepContext, step: str) -> StackOutputs:
-    return StackOutputs(**ctx.results[step]["outputs"])  # type: ignore[arg-type]
-
-
-def _seconds(began: str, ended: str) -> float:
-    return round((datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds(), 1)

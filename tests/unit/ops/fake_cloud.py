@@ -136,6 +136,9 @@ class FakeCloud:
         self.calls.append(f"target {machine_id}")
         return "healthy"
 
+    def addressed(self, tenant: str) -> list[str]:
+        return ["i-1"]
+
     def start_database(self, identifier: str) -> None:
         self.calls.append(f"start {identifier}")
         self.database_status[identifier] = "available"

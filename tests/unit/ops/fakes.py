@@ -14,7 +14,7 @@ from provisioner.model.change import Plan, RunResult, Step, StepOp
 from provisioner.model.cloud import (
     Health,
 )
-from provisioner.model.errors import ProvisionError, UndoneError, UnsupportedError, UsageError
+from provisioner.model.errors import ProvisionError, StuckError, UndoneError, UnsupportedError, UsageError
 from provisioner.model.json import Json, JsonDict
 from provisioner.model.ledger import Holder, Lease, OperationStatus, StepStatus, TenantRecord
 from provisioner.model.ports import OperationDefinition, Progress, RunOptions, Stack, StepContext
@@ -198,10 +198,10 @@ class InLine:
                 results[step.name] = step.run(context())
             except ProvisionError as error:
                 self._ledger.record_step(operation_id, step.name, StepStatus.FAILED, error=error.message)
-                undone = isinstance(error, UndoneError)
-                if definition.failed and not undone:
+                ends = {UndoneError: OperationStatus.UNDONE, StuckError: OperationStatus.STUCK}
+                status = ends.get(type(error), OperationStatus.FAILED)
+                if definition.failed and status is OperationStatus.FAILED:
                     definition.failed(context(), error.message)
-                status = OperationStatus.UNDONE if undone else OperationStatus.FAILED
                 self._ledger.set_operation(operation_id, status, error=error.message)
                 raise
             self._ledger.record_step(operation_id, step.name, StepStatus.DONE, result=results[step.name])

@@ -37,12 +37,15 @@ def well(release: str = "1.0.0", schema: int = 1) -> dict[str, Any]:
 
 
 class Engine(FakeEngine):
-    """Its outputs follow the arguments, as the program's do. `broken`: the shape that fails, with `error`."""
+    """Its outputs follow the arguments, as the program's do. `broken`: the shape that fails, with `error`, as often as
+    `times` says (None: always); where it `moves`, its requests go to where they should all the same."""
 
-    def __init__(self, cloud: FakeCloud) -> None:
+    def __init__(self, cloud: "Cloud") -> None:
         super().__init__()
         self.seen: list[str] = []
         self.broken: str | None = None
+        self.times: int | None = None
+        self.moves = False
         self.error: ProvisionError = ProvisionError("the cloud said no")
         self.serving = ("1.0.0", 1)
         self.database = "acme"
@@ -55,10 +58,14 @@ class Engine(FakeEngine):
         shape = "quarantine" if args.quarantine else shape
         self.seen.append(shape)
         self.stacks.add(stack.name)
-        if shape == self.broken:
+        if shape == self.broken and self.times != 0:
+            self.times = None if self.times is None else self.times - 1
+            if self.moves:
+                self._send_requests(args)
             raise self.error
         if args.quarantine:
             return RunResult(CREATE.steps, {**self.outputs_now, "machine_id": "i-q"})
+        self._send_requests(args)
         self.serving, self.database = (args.release, args.schema_version), args.identifier(args.serving)
         self.outputs_now |= {
             "database_identifier": self.database,
@@ -68,6 +75,10 @@ class Engine(FakeEngine):
             "target_group_arn": "arn:group" if args.sizing.front == "balancer" else "",
         }
         return RunResult(CREATE.steps, dict(self.outputs_now))
+
+    def _send_requests(self, args: StackArgs) -> None:
+        attached = {args.other.suffix} if args.other and args.other.attached else set()
+        self._cloud.receivers = [f"i-{suffix or 'a'}" for suffix in {args.machine, *attached}]
 
     def _made(self, name: str) -> dict[str, Json]:
         self._cloud.database_status.setdefault(name, "available")
@@ -94,10 +105,22 @@ class Prober:
 
 
 class Cloud(FakeCloud):
-    """Both machines are there; what runs on one may fail, with `words`."""
+    """Both machines are there; what runs on one may fail, with `words`. `receivers`: who gets the tenant's requests;
+    `unhealthy`: whom a balancer finds so."""
 
     failing: str | None = None
     words = "it is broken"
+    receivers: list[str]
+    unhealthy: str | None = None
+
+    def addressed(self, tenant: str) -> list[str]:
+        return self.receivers
+
+    def target_health(self, group_arn: str, machine_id: str) -> str:
+        super().target_health(group_arn, machine_id)
+        if machine_id not in self.receivers:
+            return "unused"
+        return "unhealthy" if machine_id == self.unhealthy else "healthy"
 
     def machines(self, tenant: str) -> list[Machine]:
         return [Machine(f"i-{s}", self.machine_state, "ami-1", "t4g.small", None) for s in "ab"]
@@ -117,6 +140,7 @@ class House(FakeHouse):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.fake_cloud: Cloud = Cloud(clock=self.clock)
+        self.fake_cloud.receivers = ["i-a"]
         self.fake_engine: Engine = Engine(self.fake_cloud)
         self.file.releases |= RELEASES
 

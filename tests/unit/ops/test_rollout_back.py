@@ -34,6 +34,15 @@ class TestBack:
         assert ended.state is S.REVERTED, ended.cause
         assert (state(house), kinds(house)) == (BEFORE, [("upgrade", "succeeded")] * 2)
 
+    def test_one_that_fell_ill_while_it_was_watched(self, house: House) -> None:
+        task = planned(house)
+        forward(house, task)
+        house.prober.ill = "1.1.0"
+        house.fake_cloud.answers["gate"] = [well("1.0.0", 2)] * 3
+        ended = back(house, task)
+        assert ended.state is S.REVERTED, ended.cause
+        assert state(house) == BEFORE
+
     def test_one_that_fails_is_broken(self, house: House) -> None:
         task = planned(house)
         forward(house, task)

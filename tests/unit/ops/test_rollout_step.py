@@ -75,6 +75,18 @@ class TestForward:
         assert ("would lose" in str(ended.cause)) is (version == "1.2.0")
         assert state(house) == ("failed", version)
 
+    @pytest.mark.parametrize("same", [True, False])
+    def test_one_that_is_well_by_now_is_found_so_by_the_next_try(self, house: House, *, same: bool) -> None:
+        """Not by what was recorded of it."""
+        task = planned(house, "1.3.0")
+        house.prober.ill = "1.3.0"
+        assert forward(house, task).state is S.BROKEN
+        task = task if same else again(house, task)
+        assert forward(house, task).state is S.BROKEN, "it is ill still"
+        house.prober.ill = None
+        assert forward(house, task).state is S.SUCCEEDED
+        assert state(house) == ("active", "1.3.0")
+
     def test_an_offline_migration_that_fails_is_taken_back_with_the_database(self, house: House) -> None:
         task = planned(house, "1.2.0")
         house.fake_cloud.failing = "migrate"
@@ -88,6 +100,7 @@ class TestForward:
         ended = forward(house, task)
         assert ended.state is S.FAILED
         assert "it is broken" in str(ended.cause)
+        assert "; nobody was served for " in str(ended.cause)
         assert (state(house), kinds(house)) == (BEFORE, [("upgrade", "undone"), ("restore", "succeeded")])
         assert house.fake_engine.database.startswith("acme-"), "the restored one serves"
 

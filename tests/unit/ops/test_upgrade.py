@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from provisioner.model.cloud import Health
-from provisioner.model.errors import RefusedError, UsageError
+from provisioner.model.errors import RefusedError, StuckError, UsageError
 from provisioner.model.ledger import OperationStatus
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.stack import StackArgs
@@ -108,7 +108,7 @@ def test_after_the_switch_what_would_lose_something_is_said_and_not_done(
     house.prober.ill = version
     done = upgraded(house, version)
     assert done.outcome.ending is Ending.STUCK
-    assert isinstance(done.error, RefusedError)
+    assert isinstance(done.error, StuckError)
     assert words in done.error.message
     assert house.fake_engine.seen[-1] == "b"
     assert state(house) == (Lifecycle.FAILED, version, "b")

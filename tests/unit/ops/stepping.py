@@ -58,10 +58,10 @@ def raises(error: BaseException) -> Any:
     return act
 
 
-def fails_of(kind: str, real: Any) -> Any:
+def fails_of(kind: str, real: Any, error: ProvisionError | None = None) -> Any:
     def run(wanted: str, *rest: Any) -> Any:
         if wanted == kind:
-            raise EngineError("no capacity")
+            raise error or EngineError("no capacity")
         return real(wanted, *rest)
 
     return run

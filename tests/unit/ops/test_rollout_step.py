@@ -192,6 +192,30 @@ class TestGoingOn:
         assert (state(house), kinds(house)) == (BEFORE, [("upgrade", "undone"), ("restore", "succeeded")])
         assert forward(house, again(house, task)).state is S.SUCCEEDED, "the next try is a new one"
 
+    def test_a_restore_that_was_begun_is_gone_on_with_too(self, house: House) -> None:
+        task = planned(house, "1.2.0")
+        house.fake_cloud.failing = "migrate"
+        real = house.operations.run
+
+        def run(kind: str, *rest: Any) -> Any:
+            house.fake_cloud.failing = "verify" if kind == "restore" else house.fake_cloud.failing
+            return real(kind, *rest)
+
+        house.operations.run = run
+        assert forward(house, task).state is S.BROKEN
+        assert kinds(house) == [("upgrade", "undone"), ("restore", "failed")]
+        house.operations.run, house.fake_cloud.failing = real, None
+        ended = forward(house, again(house, task))
+        assert (ended.state, ended.operation) == (S.FAILED, task.operation)
+        assert kinds(house) == [("upgrade", "undone"), ("restore", "succeeded")]
+
+    def test_one_whose_restore_has_to_wait_stays_under_way(self, house: House) -> None:
+        """Its turn doesn't come again: it isn't as before."""
+        task = planned(house, "1.2.0")
+        house.fake_cloud.failing = "migrate"
+        house.operations.run = fails_of("restore", house.operations.run, LeaseHeldError("a backup is at it"))
+        assert forward(house, task) == Ended("acme", None, "a backup is at it")
+
 
 class TestNotBegun:
     @pytest.mark.parametrize("error", [LeaseHeldError("joe is at it"), RegistryError("line 3 is wrong")])

@@ -3,9 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from provisioner.model.errors import (
-    EngineError,
-)
+from provisioner.model.errors import EngineError, ProvisionError
 from provisioner.model.rollout.strategy import Strategy
 from provisioner.ops.operations import new_id
 from provisioner.ops.rollout.propose import Words, propose

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from provisioner.cli.plain import plain
+from provisioner.cli.rollout_plan import channel_words
 from provisioner.cli.tables import age, grid, pairs, show
 from provisioner.model.errors import CancelledError, ExitCode, ProvisionError
 from provisioner.model.ledger import Lease
@@ -97,7 +98,7 @@ def _(result: RolloutView, console: "Console") -> None:
     record = result.record
     plan = record.plan
     hasty = f", hasty: {plan.strategy.hasty}" if plan.strategy.hasty else ""
-    moves = f"{plan.channel} moves when the last wave is done" if plan.channel else "none moves"
+    moves = channel_words(plan)
     pairs(
         console,
         [

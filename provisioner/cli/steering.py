@@ -7,7 +7,7 @@ import typer
 
 from provisioner.cli.ask import confirm, type_again
 from provisioner.cli.framework import Session
-from provisioner.cli.rolling import carried_on, operator, tell_edits, warn
+from provisioner.cli.rolling import carried_on, operator, tell_edits
 from provisioner.cli.rollout_status import RolloutView, look, who
 from provisioner.cli.running import tell_callers
 from provisioner.cli.tables import pairs
@@ -73,8 +73,9 @@ def rolled_back(session: Session, rollout_id: str | None, *, accept_loss: bool) 
         elif not accept_loss:
             type_again("the rollout's id", record.id, None, option=f"to lose that: {_back(record)} --accept-loss")
     verbs.rollback(session.app, record)
-    if record.status is RolloutStatus.SUCCEEDED and plan.channel is not None:
-        warn(f"channel {plan.channel} stays at {plan.release}: set channels/{plan.channel} in the registry")
+    if record.moves_channel:
+        words = f"channel {plan.channel} goes back to {plan.channel_from} when all are back, if it is at {plan.release}"
+        typer.echo(words, err=True)
     return carried_on(session, record.id)
 
 

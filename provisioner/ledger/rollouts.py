@@ -43,7 +43,7 @@ class RolloutRecords(LeaseRecords):
                     "by": by,
                 }
                 values |= {"status": RolloutStatus.RUNNING, "started_at": now, "updated_at": now, "cause": ""}
-                connection.execute(sa.insert(rollouts).values(**values, rollback=False))
+                connection.execute(sa.insert(rollouts).values(**values, rollback=False, moves_channel=False))
                 steps = [
                     {"rollout": rollout_id, "tenant": t, "position": n, "state": StepState.WAITING, "open": t}
                     for n, t in enumerate(plan.tenants)
@@ -122,10 +122,12 @@ class RolloutRecords(LeaseRecords):
         hint: str | None = None,
         until: datetime | None = None,
         seen: tuple[RolloutStatus, Wishes] | None = None,
+        moves_channel: bool = False,
         lease: Lease,
     ) -> bool:
         """Where it is now, said by who drives it. `seen`: by what that was decided; where an operator has changed that
-        meanwhile, nothing is recorded, and False is returned. Raises LeaseLostError."""
+        meanwhile, nothing is recorded, and False is returned. `moves_channel`: it is about to, which stays on the
+        record. Raises LeaseLostError."""
         with self._database.write() as connection:
             self._fence(connection, lease)
             row = _require(connection, rollout_id)
@@ -133,7 +135,8 @@ class RolloutRecords(LeaseRecords):
             if seen is not None and seen != (before, _wishes(connection, row)):
                 return False
             check_rollout(rollout_id, before, status)
-            values = {"status": status, "cause": cause, "hint": hint, "until": until, "updated_at": self._now()}
+            values: dict[str, Any] = {"status": status, "cause": cause, "hint": hint, "until": until}
+            values |= {"updated_at": self._now(), "moves_channel": moves_channel or row["moves_channel"]}
             connection.execute(sa.update(rollouts).where(rollouts.c.id == rollout_id).values(**values))
             if status in OVER:
                 steps = sa.update(rollout_steps).where(rollout_steps.c.rollout == rollout_id)
@@ -237,7 +240,7 @@ def _wishes(connection: sa.Connection, row: sa.RowMapping) -> Wishes:
 
 
 def _record(row: sa.RowMapping, wishes: Wishes, steps: tuple[Row, ...]) -> RolloutRecord:
-    names: Any = ("id", "by", "started_at", "updated_at", "cause", "hint", "until")
+    names: Any = ("id", "by", "started_at", "updated_at", "cause", "hint", "until", "moves_channel")
     known = {name: row[name] for name in names}
     return RolloutRecord(
         plan=RolloutPlan.of(row["plan"]), status=RolloutStatus(row["status"]), wishes=wishes, rows=steps, **known

@@ -176,6 +176,7 @@ rollouts = sa.Table(
     sa.Column("pause", sa.Text),
     sa.Column("abort", sa.Text),
     sa.Column("rollback", sa.Boolean, nullable=False),
+    sa.Column("moves_channel", sa.Boolean, nullable=False),
     sa.Index("rollouts_by_time", "started_at"),
 )
 

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -132,7 +132,7 @@ def test_what_the_verbs_name_next_can_be_typed(tmp_path: Path) -> None:
     hint_of(error)
     first = fleet.began(2)
     record = first.record
-    attempts = [
+    attempts: list[Callable[[], object]] = [
         lambda: find.find(fleet, "1.9.0-ffffff"),
         lambda: verbs.retry(fleet, record, []),
         lambda: verbs.retry(fleet, record, ["t0"]),

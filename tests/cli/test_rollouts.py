@@ -211,7 +211,9 @@ def test_a_rollback_that_loses_nothing_asks_as_any_command(fleet: Fleet) -> None
     fleet.ok("rollout", "rollback", code=2)
     answer = fleet.ok("rollout", "rollback", "--yes")
     assert "1.0.0 serves again; nothing is lost" in answer.stderr
-    assert "channel stable stays at 1.1.0" in answer.stderr
+    assert "channel stable goes back to 1.0.0 when all are back" in answer.stderr
+    assert "channel stable is back at 1.0.0" in answer.stdout
+    assert 'stable: "1.0.0"' in fleet.registry.read_text()
     assert re.search(r"^status +rolled-back$", answer.stdout, re.MULTILINE)
     assert set(fleet.states().values()) == {"reverted"}
 

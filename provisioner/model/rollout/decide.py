@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from provisioner.model.rollout.channel import stays
 from provisioner.model.rollout.frozen import PlannedTenant, RolloutPlan, Wave
 from provisioner.model.rollout.halting import halt
 from provisioner.model.rollout.progress import Decision, Move, Row, View, Wishes, names, told, wave_name
@@ -59,6 +60,9 @@ def _forward(view: View) -> Decision:
         if any(row.state in {_S.WAITING, _S.RUNNING} for row in view.wave(wave)):
             return (before and _unproven(view, before)) or _watched(view, wave) or _dispatch(view, wave)
         before = wave
+    unproven = before and _unproven(view, before)
+    if unproven:
+        return unproven
     moved = len(view.of(_S.SUCCEEDED))
     if view.plan.waves and not moved:
         cause = f"nobody was moved to {view.plan.release}"
@@ -66,9 +70,10 @@ def _forward(view: View) -> Decision:
         return view.stop(RolloutStatus.PAUSED, cause, f"{again}, or {view.verb('abort')}")
     counted = Counter(str(row.state) for row in view.rows.values() if row.state is not _S.SUCCEEDED)
     rest = "".join(f", {number} {state}" for state, number in sorted(counted.items()))
-    return Decision(
-        status=RolloutStatus.SUCCEEDED, cause=f"{moved} on {view.plan.release}{rest}", hint=view.verb("status")
-    )
+    why = stays(view.plan, view.rows.values()) if view.plan.channel else None
+    channel = f"; channel {view.plan.channel} stays where it is: {why}" if why else ""
+    cause = f"{moved} on {view.plan.release}{rest}{channel}"
+    return Decision(status=RolloutStatus.SUCCEEDED, cause=cause, hint=view.verb("status"))
 
 
 def _unproven(view: View, wave: Wave) -> Decision | None:

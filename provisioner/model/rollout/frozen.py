@@ -75,16 +75,20 @@ class LeftOut:
 @dataclass(frozen=True)
 class RolloutPlan:
     """Who is moved to a release, in which waves, under which rules. `release_digest`: of the release as the registry
-    had it; `channel`: moves when the last wave is done (None: none does, and `stays` says why);
-    `of_channel`: whose followers are moved."""
+    had it; `channel`: moves when the last wave is done (None: none does, and `stays` says why), and was at
+    `channel_from`; `of_channel`: whose followers are moved. `there` and `behind`: how many of the followers are on the
+    release already, and how many are left out for another reason."""
 
     release: str
     release_digest: str
     schema_version: int
     target: str
     channel: str | None
+    channel_from: str | None
     of_channel: str
     stays: str | None
+    there: int
+    behind: int
     strategy: Strategy
     freezes: tuple[Freeze, ...]
     made_at: datetime

@@ -12,6 +12,7 @@ from provisioner.model.errors import RefusedError
 from provisioner.model.json import digest
 from provisioner.model.ledger import TenantRecord
 from provisioner.model.lifecycle import Lifecycle
+from provisioner.model.rollout.channel import most
 from provisioner.model.rollout.frozen import LeftOut, PlannedTenant, RolloutPlan, Wave, Why
 from provisioner.model.rollout.strategy import Strategy, ring_of, share_of
 from provisioner.model.rollout.verdict import age, before, combined
@@ -39,7 +40,8 @@ class Candidate:
 @dataclass(frozen=True, slots=True)
 class Request:
     """What is wanted: this release, on this target. `channel`: followers of other channels aren't moved; `stays`:
-    why it isn't moved when all is done, None where it is. `releases`: all of the registry's."""
+    why it isn't moved when all is done, None where it is; `channel_from`: where it is now. `releases`: all of the
+    registry's."""
 
     release: Release
     releases: Mapping[str, Release]
@@ -48,6 +50,7 @@ class Request:
     strategy: Strategy
     freezes: tuple[Freeze, ...]
     stays: str | None = None
+    channel_from: str | None = None
 
 
 def plan(request: Request, candidates: Sequence[Candidate], now: datetime) -> RolloutPlan:
@@ -67,19 +70,57 @@ def plan(request: Request, candidates: Sequence[Candidate], now: datetime) -> Ro
             left_out.append(found)
     movable.sort(key=lambda c: _order(release.version, c.tenant))
     waves, late = _scheduled(request, _batches(request.strategy.waves, movable), now)
+    left_out += late
+    there, behind = _followers(request, candidates, left_out)
+    stays = request.stays or _stays(request, sum(len(wave.tenants) for wave in waves), there, behind)
     return RolloutPlan(
         release=release.version,
         release_digest=release_digest(release),
         schema_version=release.schema_version,
         target=request.target,
-        channel=None if request.stays else request.channel,
-        stays=request.stays,
+        channel=None if stays else request.channel,
+        channel_from=None if stays else request.channel_from,
+        stays=stays,
         of_channel=request.channel,
+        there=there,
+        behind=behind,
         strategy=request.strategy,
         freezes=tuple(sorted(request.freezes, key=lambda f: (f.start, f.end, f.reason, f.name, f.rings))),
         made_at=now,
         waves=tuple(waves),
-        left_out=tuple(sorted([*left_out, *late], key=lambda item: item.id)),
+        left_out=tuple(sorted(left_out, key=lambda item: item.id)),
+    )
+
+
+def _followers(request: Request, candidates: Sequence[Candidate], left_out: Sequence[LeftOut]) -> tuple[int, int]:
+    """How many of the channel's followers here are well on the release already, and how many are left out for another
+    reason. Those that are pinned, or have no instance, don't count."""
+    reasons = {item.id: item.why for item in left_out}
+    there = behind = 0
+    for candidate in candidates:
+        tenant, why = candidate.tenant, reasons.get(candidate.tenant.id)
+        here = tenant.target.name == request.target and tenant.channel == request.channel and tenant.pin is None
+        if not here or why in {None, Why.ABSENT, Why.RETIRED}:
+            continue
+        reached = version_key(candidate.current) >= version_key(request.release.version)
+        well = candidate.sick is None and why in {Why.THERE, Why.NEWER, Why.SUSPENDED}
+        there, behind = (there + 1, behind) if reached and well else (there, behind + 1)
+    return there, behind
+
+
+def _stays(request: Request, moved: int, there: int, behind: int) -> str | None:
+    """Why the channel stays, if all goes well."""
+    version, followers = request.release.version, moved + there + behind
+    if behind and not moved:
+        return (
+            f"{behind} of its {followers} followers can't be moved to {version} now; a rollout moves it when all are "
+            f"there, or: set channels/{request.channel}"
+        )
+    if most(moved + there, followers):
+        return None
+    return (
+        f"only {moved + there} of its {followers} followers are on {version} or would be moved; a later rollout moves "
+        "it when more are there"
     )
 
 

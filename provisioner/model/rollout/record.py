@@ -15,7 +15,7 @@ from provisioner.model.rollout.states import RolloutStatus, StepState
 class RolloutRecord:
     """One rollout. `by`: who started it; `cause`: what it waits for, or why it stopped; `until`: when it is looked at
     next, where it waits for a time; `hint`: the next command. `rows`: of all tenants of the plan, in its order; empty
-    in a list of rollouts."""
+    in a list of rollouts. `moves_channel`: it has moved its channel, or was about to."""
 
     id: str
     plan: RolloutPlan
@@ -28,6 +28,7 @@ class RolloutRecord:
     hint: str | None = None
     until: datetime | None = None
     rows: tuple[Row, ...] = ()
+    moves_channel: bool = False
 
 
 class RolloutStore(Protocol):
@@ -72,10 +73,12 @@ class RolloutStore(Protocol):
         hint: str | None = None,
         until: datetime | None = None,
         seen: tuple[RolloutStatus, Wishes] | None = None,
+        moves_channel: bool = False,
         lease: Lease,
     ) -> bool:
         """Where it is now, said by who drives it. `seen`: by what that was decided; where an operator has changed that
-        meanwhile, nothing is recorded, and False is returned. Raises LeaseLostError."""
+        meanwhile, nothing is recorded, and False is returned. `moves_channel`: it is about to, which stays on the
+        record. Raises LeaseLostError."""
 
     def set_step(
         self,

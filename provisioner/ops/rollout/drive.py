@@ -20,8 +20,9 @@ from provisioner.model.rollout.record import RolloutRecord
 from provisioner.model.rollout.states import DRIVEN, FLIGHT, RolloutStatus, StepState
 from provisioner.ops.house import House
 from provisioner.ops.operations import new_id
+from provisioner.ops.rollout.channel import settled
 from provisioner.ops.rollout.find import find, lease_of
-from provisioner.ops.rollout.release import changed, move_channel
+from provisioner.ops.rollout.release import changed
 from provisioner.ops.rollout.step import Ended, Steps, Task, UpgradeSteps
 from provisioner.ops.rollout.watch import Watch
 
@@ -97,14 +98,13 @@ class _Driver:
 
     def _stop(self, decision: Decision, seen: Seen) -> bool:
         """Its new status. Returns False where an operator wants something else by now."""
-        if decision.status is RolloutStatus.SUCCEEDED:
-            self._house.ledger.check_fence(self._hold.lease.tenant, self._hold.lease.token)
-            stays = move_channel(self._house.registry(), self._plan)
-            if stays is not None:
-                pause = f"paused: channel {self._plan.channel} can't move: {stays}; {decision.cause}"
-                hint = f"provision rollout resume {self._record.id}, or provision rollout abort {self._record.id}"
-                decision = replace(decision, status=RolloutStatus.PAUSED, cause=pause, hint=hint)
-        return self._told(decision, seen)
+        present = find(self._house, self._record.id)
+
+        def note(words: str) -> bool:
+            return self._told(Decision(cause=words), seen, moves_channel=True)
+
+        found = settled(self._house.registry(), present, self._rows.values(), decision, note)
+        return found is not None and self._told(found, seen)
 
     def _begin(self, tenants: Iterable[str], *, back: bool) -> None:
         for tenant in tenants:
@@ -211,7 +211,7 @@ class _Driver:
         if noted != self._noted and self._told(decision, seen):
             self._noted = noted
 
-    def _told(self, decision: Decision, seen: Seen) -> bool:
+    def _told(self, decision: Decision, seen: Seen, *, moves_channel: bool = False) -> bool:
         """On the record, unless an operator has changed what it was decided by."""
         return self._house.ledger.set_rollout(
             self._record.id,
@@ -220,5 +220,6 @@ class _Driver:
             hint=decision.hint,
             until=decision.until,
             seen=seen,
+            moves_channel=moves_channel,
             lease=self._hold.lease,
         )

@@ -44,6 +44,7 @@ def propose(house: House, registry: RegistryView, tenants: Sequence[Tenant], wor
         strategy=strategy.fast(words.fast) if words.fast else strategy,
         freezes=registry.freezes,
         stays=_stays(registry, channel, words),
+        channel_from=registry.channels[channel],
     )
     records = {r.id: r for r in house.records()}
     return plan(request, [_candidate(t, records.get(t.id)) for t in tenants], house.clock.now())
@@ -68,9 +69,10 @@ def check(found: RolloutPlan) -> None:
     if found.waves or (found.channel and any(item.why is Why.THERE for item in found.left_out)):
         return
     reasons = sorted({str(item.why) for item in found.left_out})
+    stays = f", and channel {found.of_channel} stays where it is: {found.stays}" if found.stays else ""
     raise RefusedError(
-        f"nobody would be moved to {found.release} ({', '.join(reasons) or 'no tenant was selected'}); nothing was "
-        "changed",
+        f"nobody would be moved to {found.release} ({', '.join(reasons) or 'no tenant was selected'}){stays}; nothing "
+        "was changed",
         hint=f"why, of each tenant: provision rollout plan {found.release}",
     )
 
@@ -90,6 +92,7 @@ def edited(house: House, registry: RegistryView, record: RolloutRecord) -> list[
         strategy=_strategy(registry, strategy),
         freezes=registry.freezes,
         stays=frozen.stays,
+        channel_from=frozen.channel_from,
     )
     if request.release.yanked is not None:
         return [f"release {frozen.release} is yanked: {request.release.yanked}"]

@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.Column("pause", sa.Text),
         sa.Column("abort", sa.Text),
         sa.Column("rollback", sa.Boolean, nullable=False),
+        sa.Column("moves_channel", sa.Boolean, nullable=False),
     )
     op.create_index("rollouts_by_time", "rollouts", ["started_at"])
     op.create_table(

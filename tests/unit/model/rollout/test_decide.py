@@ -144,8 +144,8 @@ def test_the_next_commands_are_named() -> None:
     assert asked(planned(), "t0 failed: x").hint == nobody
     assert asked(planned(), "t0 failed: x, t1 succeeded").hint == f"provision rollout rollback r1; {nobody}"
     assert asked(planned(), "t0 inconclusive: x").hint == (
-        "look at it (provision show t0); then provision rollout retry-failed t0 --rollout r1, or provision rollout skip "
-        "t0 --rollout r1"
+        "look at it (provision show t0); then provision rollout retry-failed t0 --rollout r1, or provision rollout "
+        "skip t0 --rollout r1"
     )
 
 

@@ -33,15 +33,19 @@ def upgrade(
         typer.Option("--to", metavar="RELEASE", help="Which release.", show_default="its channel's, or its pin"),
     ] = None,
     now: Annotated[bool, typer.Option("--now", help="Outside its window, and in a freeze, too.")] = False,
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Also where it is ill now: the release that it is on is what ails it.")
+    ] = False,
 ) -> object:
     """Move one tenant to another release: a new machine beside the old one, looked at, and only then switched to.
 
     The old release serves until the new one has passed the gate. What fails is undone; what undoing would take is said
-    before it is asked. Outside the tenant's window and in a freeze it is refused (exit 6).
+    before it is asked. Outside the tenant's window and in a freeze it is refused (exit 6). A tenant that is ill is left
+    alone, unless that is what the upgrade shall mend.
     """
     from provisioner.cli.upgrading import upgraded
 
-    return upgraded(session, tenant_id, to, now=now)
+    return upgraded(session, tenant_id, to, now=now, mend=mend)
 
 
 def restore(

@@ -21,7 +21,8 @@ from provisioner.ops.upgrade.run import Upgraded, carry_out, waiting
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """How an upgrade ended. `outage_seconds`: how long nobody served, where the migration asks for that."""
+    """How an upgrade ended. `outage_seconds`: how long nobody served, where the migration asks for that; `was_ill`:
+    what ailed the tenant before."""
 
     tenant: str
     state: str
@@ -29,12 +30,13 @@ class Moved:
     release: str
     before: str
     outage_seconds: float | None
+    was_ill: str | None
     operation: str
 
 
-def upgraded(session: Session, tenant_id: str, to: str | None, *, now: bool) -> Moved:
+def upgraded(session: Session, tenant_id: str, to: str | None, *, now: bool, mend: bool) -> Moved:
     """Move one tenant. Raises RefusedError where it may not be changed at this moment (`now`: it may), and what
-    it ended with where that isn't the new release."""
+    it ended with where that isn't the new release. `mend`: one that is ill, too."""
     house = session.app
     registry = house.registry().load()
     tenant = registry.tenant(tenant_id)
@@ -46,7 +48,8 @@ def upgraded(session: Session, tenant_id: str, to: str | None, *, now: bool) -> 
         operation_id, payload = begun.id, begun.payload
     else:
         operation_id = new_id(house.clock)
-        payload = propose(house, registry, tenant, to or tenant.desired_release, operation_id, registry.strategy().gate)
+        version, gate = to or tenant.desired_release, registry.strategy().gate
+        payload = propose(house, registry, tenant, version, operation_id, gate, mends=mend)
     frozen: Any = payload
     typer.echo(_verdict(frozen), err=True)
     verb = "Go on with moving" if begun is not None else "Move"
@@ -77,6 +80,7 @@ def _result(tenant_id: str, done: Upgraded) -> Moved:
         str(result["release"]),
         str(result["from"]),
         result["outage_seconds"],
+        result["was_ill"],
         done.operation,
     )
 

@@ -79,9 +79,10 @@ class Undo:
             operation_id=ctx.operation_id,
         )
         if undo["undone"]:
+            mend = f"provision upgrade {ctx.tenant} --to {goal.release} --mend, if that shall mend it"
             return UndoneError(
                 f"{ctx.tenant} stays on {before.release}: {cause}",
-                hint=f"provision operations show {ctx.operation_id}",
+                hint=mend if found.get("sick") else f"provision operations show {ctx.operation_id}",
             )
         if undo.get("restore"):
             return UndoneError(
@@ -117,7 +118,7 @@ class Undo:
         since = datetime.fromisoformat(str(ctx.results["switch"].get("at") or point["taken_at"]))
         lost = f"{age(self._house.clock.now() - since)} of writes since {since:%Y-%m-%d %H:%M} UTC"
         upgrade = f"provision upgrade {ctx.tenant} --to"
-        ways = f"{upgrade} {goal.release} when it is well again, or {upgrade} A-LATER-RELEASE"
+        ways = f"when it is well again: {upgrade} {goal.release}, or {upgrade} A-LATER-RELEASE"
         if verdict == "one-way":
             loss = f"{goal.release} can't be taken back (undo: one-way): it only goes forward"
             return {"undone": False, "loss": loss, "next": ways}

@@ -1,4 +1,4 @@
-"""Machines stop and start; whoever asks twice, or in the middle, gets the same."""
+"""Machines stop and start; whoever asks twice, or in the middle, gets the same. Where a tenant's address points."""
 
 from typing import Any
 
@@ -33,6 +33,17 @@ def test_a_machine_stops_and_starts(sandbox: Sandbox, cloud: AwsCloud) -> None:
     cloud.stop_machine(machine)
     cloud.start_machine(machine)
     until(lambda: state() == "running")
+    for owner in ("acme", "globex"):
+        tags = [{"ResourceType": "elastic-ip", "Tags": [{"Key": "provision:tenant", "Value": owner}]}]
+        address = ec2.allocate_address(Domain="vpc", TagSpecifications=tags)["AllocationId"]
+        assert cloud.addressed(owner) == [], "it points nowhere"
+        ec2.associate_address(AllocationId=address, InstanceId=machine)
+        assert cloud.addressed(owner) == [machine]
+        assert cloud.addressed("initech") == []
+        ec2.disassociate_address(
+            AssociationId=ec2.describe_addresses(AllocationIds=[address])["Addresses"][0]["AssociationId"]
+        )
+        assert cloud.addressed(owner) == []
     ec2.terminate_instances(InstanceIds=[machine])
     until(lambda: cloud.machines("acme") == [])
     cloud.stop_machine(machine)

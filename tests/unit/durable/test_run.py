@@ -13,6 +13,8 @@ from provisioner.model.errors import (
     EngineError,
     LeaseHeldError,
     ProvisionError,
+    StuckError,
+    UndoneError,
     UnsupportedError,
     UsageError,
 )
@@ -64,6 +66,23 @@ def test_a_failure_comes_through_as_it_was_raised(durable: Durable) -> None:
     ]
     assert durable.hooks == ["started after []", "failed after ['one']: no capacity"]
     assert durable.ledger.lease("acme") is None
+
+
+@pytest.mark.parametrize(("error", "status"), [(UndoneError("no"), "undone"), (StuckError("no"), "stuck")])
+def test_what_came_to_nothing_and_what_is_stuck_is_over(durable: Durable, error: ProvisionError, status: str) -> None:
+    def fail(_: StepContext) -> JsonDict:
+        raise error
+
+    durable.acts["three"] = fail
+    with pytest.raises(type(error)):
+        durable.run()
+    assert durable.operation().status == status
+    assert durable.hooks == ["started after []"], "its own step has said how the tenant is"
+    with pytest.raises(UsageError, match=f"has {status} already"):
+        durable.resume()
+    durable.acts.clear()
+    durable.run()
+    assert durable.operation().status == "succeeded", "the same command looks at it again"
 
 
 @pytest.mark.parametrize("how", [Durable.run, Durable.resume], ids=["the same command", "resume"])

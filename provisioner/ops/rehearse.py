@@ -6,6 +6,7 @@ the product how it is, times all of it, and destroys it. The tenant's own instan
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from provisioner.model.errors import ProvisionError, UsageError
@@ -30,6 +31,8 @@ from provisioner.ops.upgrade.propose import check
 
 KIND = "rehearse"
 EVIDENCE = "rehearsal"
+COUNTS = timedelta(days=7)
+"""A product's data changes: so old may the rehearsed recovery point be at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +95,25 @@ def propose(house: House, registry: RegistryView, tenant: Tenant, version: str) 
     inside = quarantine_args(args, point.id, point.key, operation_id, now)
     if inside.name in registry.tenant_ids():
         raise UsageError(f"the quarantine's name {inside.name} is a tenant's", hint="run the same command again")
-    proof = {**proof_part(inside, point, now, None), "schema": point.schema_version}
+    proof = {
+        **proof_part(inside, point, now, None),
+        "schema": point.schema_version,
+        "from": point.release,
+        "taken_at": point.taken_at.isoformat(),
+        "program": house.program_version,
+    }
     return freeze(house, registry, tenant, args, proof=proof, operation=operation_id)
 
 
 def rehearsed(house: House, tenant_id: str, version: str) -> Verdict | None:
-    """What the newest rehearsal of this upgrade found; None where there was none."""
-    fact = house.ledger.fact(tenant_id, EVIDENCE)
-    if fact is None or fact.value.get("release") != version:
+    """What the newest rehearsal of this upgrade found; None where there was none that counts: from the tenant's present
+    release, by this program, on a recovery point that is `COUNTS` old at most."""
+    fact, record = house.ledger.fact(tenant_id, EVIDENCE), house.ledger.tenant(tenant_id)
+    wanted = {"release": version, "from": record.assigned_release if record else None, "program": house.program_version}
+    if fact is None or any(fact.value.get(name) != value for name, value in wanted.items()):
         return None
-    return Verdict(str(fact.value["verdict"]))
+    taken_at = datetime.fromisoformat(str(fact.value["taken_at"]))
+    return Verdict(str(fact.value["verdict"])) if house.clock.now() - taken_at <= COUNTS else None
 
 
 class Rehearse:
@@ -156,13 +168,14 @@ class Rehearse:
         evidence: JsonDict = {
             "verdict": str(verdict),
             "release": thaw_args(ctx.payload).release,
-            "point": proof["point"],
+            **{name: proof[name] for name in ("point", "from", "taken_at")},
             "requested_at": proof["requested_at"],
             "checks": [c.json() for c in checks],
             "seconds": {p: ctx.results[p]["seconds"] for p in phases if "seconds" in ctx.results[p]},
             "program": ctx.payload["digest"],
         }
         record = self._house.ledger.add_evidence(ctx.tenant, EVIDENCE, evidence, operation_id=ctx.operation_id)
-        fact: JsonDict = {k: evidence[k] for k in ("verdict", "release", "point")}
+        fact: JsonDict = {k: evidence[k] for k in ("verdict", "release", "point", "from", "taken_at")}
+        fact["program"] = proof["program"]
         self._house.ledger.observe(ctx.tenant, EVIDENCE, fact)
         return {**evidence, "evidence": record.number, "hash": record.hash}

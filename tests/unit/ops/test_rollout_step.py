@@ -18,9 +18,10 @@ from provisioner.model.errors import (
 )
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.tenant import Window
+from provisioner.ops.rehearse import rehearse_one
 from provisioner.ops.rollout.step import Ended, Task
 from tests.unit.ops.moving import RELEASES, House, moved_in, well
-from tests.unit.ops.people import backed_up
+from tests.unit.ops.people import backed_up, quiet
 from tests.unit.ops.rolling import Killed, S
 from tests.unit.ops.stepping import AFTER, BEFORE, again, back, fails_of, forward, kinds, planned, raises, state
 
@@ -304,9 +305,9 @@ class TestRehearsal:
 
     def test_one_that_passed_before_is_enough(self, house: House) -> None:
         task = self.rehearsing(house)
-        house.ledger.observe("acme", "rehearsal", {"verdict": "passed", "release": "1.1.0", "point": "p"})
+        rehearse_one(house, house.file, house.file.tenant("acme"), "1.1.0", quiet)
         assert forward(house, task).state is S.SUCCEEDED
-        assert [k for k, _ in kinds(house)] == ["backup", "upgrade"]
+        assert [k for k, _ in kinds(house)] == ["backup", "rehearse", "upgrade"]
 
     def test_without_one_being_wanted_there_is_none(self, house: House) -> None:
         assert forward(house, self.rehearsing(house, "none")).state is S.SUCCEEDED

@@ -115,6 +115,23 @@ class TestRehearsal:
         assert rehearse.rehearsed(house, "acme", "1.1.0") == "passed"
         assert wanted(house, "rehearse") == []
 
+    def test_it_counts_for_this_very_step_and_not_for_ever(self, house: House) -> None:
+        """Of another release, by another program, or on data of last month, it says nothing of what comes."""
+        rehearse.rehearse_one(house, house.file, house.file.tenant("acme"), "1.1.0", quiet)
+        assert rehearse.rehearsed(house, "acme", "1.1.0") == "passed"
+        assert rehearse.rehearsed(house, "acme", "1.2.0") is None
+        house.ledger.assign_release("acme", "0.9.0")
+        assert rehearse.rehearsed(house, "acme", "1.1.0") is None
+        house.ledger.assign_release("acme", "1.0.0")
+        house.program_version = "p2"
+        assert rehearse.rehearsed(house, "acme", "1.1.0") is None
+        house.program_version = "p1"
+        [*_, point] = sorted(house.ledger.points(tenant="acme"), key=lambda p: p.taken_at)
+        house.clock.at = point.taken_at + timedelta(days=7, hours=-1)
+        assert rehearse.rehearsed(house, "acme", "1.1.0") == "passed"
+        house.clock.at += timedelta(hours=2)
+        assert rehearse.rehearsed(house, "acme", "1.1.0") is None
+
     def test_one_that_somebody_is_at_is_theirs(self, house: House) -> None:
         operation_id = self.killed(house)
         holder = Holder("worker-1", "", 7, "", "joe")

@@ -37,7 +37,8 @@ _REHEARSED = ["tenant", "verdict", "point", "findings", "next"]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is said of a rollout that isn't begun yet. `fast` asks for short bake times, and `reason` says why."""
+    """What is said of a rollout that isn't begun yet. `fast` asks for short bake times, and `reason` says why;
+    `mend`: who is ill is moved, too."""
 
     release: str
     ids: Sequence[str] = ()
@@ -45,6 +46,7 @@ class Asked:
     strategy: str | None = None
     fast: bool = False
     reason: str | None = None
+    mend: bool = False
 
 
 def planned(session: Session, selection: Selection, asked: Asked, *, previews: bool) -> Planned:
@@ -153,7 +155,7 @@ def _proposed(session: Session, selection: Selection, asked: Asked) -> tuple[Cho
     registry = house.registry().load()
     everyone = registry.tenants()
     tenants = here(house, select(everyone, words) if words.narrows else everyone)
-    said = Words(asked.release, asked.channel, asked.strategy, asked.reason, whole=not words.narrows)
+    said = Words(asked.release, asked.channel, asked.strategy, asked.reason, whole=not words.narrows, mend=asked.mend)
     plan = propose(house, registry, tenants, said)
     return Chosen(house, registry, tenants), Planned(plan)
 

@@ -28,6 +28,7 @@ StrategyName = Annotated[
 ]
 Fast = Annotated[bool, typer.Option("--fast", help="Watch each wave for ten minutes at most; needs --reason.")]
 Reason = Annotated[str | None, typer.Option("--reason", help="Why; it is recorded.", show_default=False)]
+Mend = Annotated[bool, typer.Option("--mend", help="Who is ill, or stuck on an earlier release, is moved, too.")]
 Detach = Annotated[bool, typer.Option("--detach", help="Record it and return; a worker carries it on.")]
 
 
@@ -59,6 +60,7 @@ def plan(
     strategy: StrategyName = None,
     fast: Fast = False,
     reason: Reason = None,
+    mend: Mend = False,
     preview: Annotated[
         bool, typer.Option("--preview", help="Ask the engine, too, what it would change of each tenant.")
     ] = False,
@@ -69,7 +71,7 @@ def plan(
     """
     from provisioner.cli.rolling import Asked, planned
 
-    asked = Asked(release, ids or (), channel, strategy, fast, reason)
+    asked = Asked(release, ids or (), channel, strategy, fast, reason, mend)
     return planned(session, selection, asked, previews=preview)
 
 
@@ -82,6 +84,7 @@ def start(
     strategy: StrategyName = None,
     fast: Fast = False,
     reason: Reason = None,
+    mend: Mend = False,
     detach: Detach = False,
 ) -> object:
     """Move tenants to a release, in waves. The plan is frozen; what undoing would take is said before it is asked.
@@ -90,7 +93,7 @@ def start(
     """
     from provisioner.cli.rolling import Asked, started
 
-    asked = Asked(release, ids or (), channel, strategy, fast, reason)
+    asked = Asked(release, ids or (), channel, strategy, fast, reason, mend)
     return started(session, selection, asked, detach=detach)
 
 

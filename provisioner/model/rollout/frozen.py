@@ -38,7 +38,8 @@ class Why(StrEnum):
 @dataclass(frozen=True, slots=True)
 class PlannedTenant:
     """One step. `earliest`: before that it can't be its turn, if all before it goes well; `reason`: why not earlier.
-    `migration` and `undo`: of all releases that the step goes over. `verdict`: what undoing it takes and loses."""
+    `migration` and `undo`: of all releases that the step goes over. `verdict`: what undoing it takes and loses.
+    `mends`: it is ill, and that doesn't keep it from being moved."""
 
     id: str
     ring: int
@@ -51,6 +52,7 @@ class PlannedTenant:
     verdict: str
     window: Window | None = None
     time_zone: str = "UTC"
+    mends: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,13 +23,14 @@ from provisioner.model.versions import version_key
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A selected tenant: as it should be, as the ledger has it, why it is sick (None: it is well), and when its newest
-    recovery point was taken."""
+    """A selected tenant: as it should be, as the ledger has it, why it is sick (None: it is well), when its newest
+    recovery point was taken, and whether it is `stuck` on a release that an upgrade brought."""
 
     tenant: Tenant
     record: TenantRecord | None
     sick: str | None = None
     newest_point: datetime | None = None
+    stuck: bool = False
 
     @property
     def current(self) -> str:
@@ -41,7 +42,7 @@ class Candidate:
 class Request:
     """What is wanted: this release, on this target. `channel`: followers of other channels aren't moved; `stays`:
     why it isn't moved when all is done, None where it is; `channel_from`: where it is now. `releases`: all of the
-    registry's."""
+    registry's. `mend`: who is ill, or stuck, is moved all the same."""
 
     release: Release
     releases: Mapping[str, Release]
@@ -51,6 +52,7 @@ class Request:
     freezes: tuple[Freeze, ...]
     stays: str | None = None
     channel_from: str | None = None
+    mend: bool = False
 
 
 def plan(request: Request, candidates: Sequence[Candidate], now: datetime) -> RolloutPlan:
@@ -136,7 +138,7 @@ def _left_out(request: Request, candidate: Candidate, now: datetime) -> LeftOut 
         _not_here(request, candidate)
         or _no_step(request, candidate)
         or _not_wanted(request, tenant, now)
-        or (candidate.sick is not None and (Why.SICK, f"{candidate.sick}: provision show {tenant.id}"))
+        or _sick(request, candidate)
     )
     if found:
         return LeftOut(tenant.id, *found)
@@ -158,6 +160,16 @@ _AWAY = {
 }
 
 
+def _sick(request: Request, candidate: Candidate) -> tuple[Why, str] | None:
+    if candidate.sick is None or request.mend:
+        return None
+    return Why.SICK, f"{candidate.sick}: provision show {candidate.tenant.id}"
+
+
+def _mends(request: Request, candidate: Candidate) -> bool:
+    return request.mend and (candidate.sick is not None or candidate.stuck)
+
+
 def _not_here(request: Request, candidate: Candidate) -> tuple[Why, str] | None:
     tenant, record = candidate.tenant, candidate.record
     if tenant.target.name != request.target:
@@ -165,7 +177,7 @@ def _not_here(request: Request, candidate: Candidate) -> tuple[Why, str] | None:
     if record is None or not candidate.current:
         return Why.ABSENT, f"has no instance yet: provision new-tenant {tenant.id}"
     why = _AWAY.get(record.lifecycle)
-    if why is None:
+    if why is None or (why is Why.FAILED and candidate.stuck and request.mend):
         return None
     cause = f" ({record.cause})" if record.cause else ""
     if why is Why.SUSPENDED:
@@ -273,6 +285,7 @@ def _planned(request: Request, candidate: Candidate, at: datetime, why: str, now
         verdict=before(current, goal.version, migration, undo, candidate.newest_point, now),
         window=tenant.window,
         time_zone=tenant.time_zone,
+        mends=_mends(request, candidate),
     )
 
 

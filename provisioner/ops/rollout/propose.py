@@ -6,6 +6,7 @@ from datetime import datetime
 
 from provisioner.model.errors import RefusedError, UsageError
 from provisioner.model.ledger import Fact, TenantRecord
+from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.rollout.edits import edits
 from provisioner.model.rollout.frozen import RolloutPlan, Why
 from provisioner.model.rollout.plan import Candidate, Request, plan
@@ -16,18 +17,21 @@ from provisioner.model.suggest import suggest
 from provisioner.model.tenant import Tenant
 from provisioner.model.versions import version_key
 from provisioner.ops.house import House, RegistryView
+from provisioner.ops.operations import stuck
 
 
 @dataclass(frozen=True, slots=True)
 class Words:
     """What an operator says. `channel`: whose followers are moved (None: the default one's); `fast`: the reason for
-    short bake times; `whole`: all tenants were meant, so that the channel may move when all is done."""
+    short bake times; `whole`: all tenants were meant, so that the channel may move when all is done;
+    `mend`: who is ill is moved, too."""
 
     release: str
     channel: str | None = None
     strategy: str | None = None
     fast: str | None = None
     whole: bool = True
+    mend: bool = False
 
 
 def propose(house: House, registry: RegistryView, tenants: Sequence[Tenant], words: Words) -> RolloutPlan:
@@ -45,9 +49,10 @@ def propose(house: House, registry: RegistryView, tenants: Sequence[Tenant], wor
         freezes=registry.freezes,
         stays=_stays(registry, channel, words),
         channel_from=registry.channels[channel],
+        mend=words.mend,
     )
     records = {r.id: r for r in house.records()}
-    return plan(request, [_candidate(t, records.get(t.id)) for t in tenants], house.clock.now())
+    return plan(request, [_candidate(house, t, records.get(t.id)) for t in tenants], house.clock.now())
 
 
 def _stays(registry: RegistryView, channel: str, words: Words) -> str | None:
@@ -93,11 +98,12 @@ def edited(house: House, registry: RegistryView, record: RolloutRecord) -> list[
         freezes=registry.freezes,
         stays=frozen.stays,
         channel_from=frozen.channel_from,
+        mend=any(planned.mends for planned in frozen.tenants.values()),
     )
     if request.release.yanked is not None:
         return [f"release {frozen.release} is yanked: {request.release.yanked}"]
     records = {r.id: r for r in house.records()}
-    fresh = plan(request, [_candidate(t, records.get(t.id)) for t in tenants], frozen.made_at)
+    fresh = plan(request, [_candidate(house, t, records.get(t.id)) for t in tenants], frozen.made_at)
     return edits(frozen, fresh, {row.tenant for row in record.rows if row.state is StepState.WAITING})
 
 
@@ -110,9 +116,10 @@ def _strategy(registry: RegistryView, frozen: Strategy) -> Strategy:
     return found.fast(frozen.hasty) if frozen.hasty else found
 
 
-def _candidate(tenant: Tenant, record: TenantRecord | None) -> Candidate:
+def _candidate(house: House, tenant: Tenant, record: TenantRecord | None) -> Candidate:
     facts = record.facts if record else {}
-    return Candidate(tenant, record, _sick(facts.get("health")), _newest(facts.get("backup")))
+    left = record is not None and record.lifecycle is Lifecycle.FAILED and stuck(house, tenant.id) is not None
+    return Candidate(tenant, record, _sick(facts.get("health")), _newest(facts.get("backup")), left)
 
 
 def _sick(health: Fact | None) -> str | None:

@@ -16,7 +16,7 @@ from provisioner.model.rollout.windows import earliest
 from provisioner.model.tenant import Freeze, Tenant
 from provisioner.ops.operations import new_id
 from provisioner.ops.upgrade.propose import propose
-from provisioner.ops.upgrade.run import Upgraded, carry_out, waiting
+from provisioner.ops.upgrade.run import Upgraded, begun, carry_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,19 +40,19 @@ def upgraded(session: Session, tenant_id: str, to: str | None, *, now: bool, men
     house = session.app
     registry = house.registry().load()
     tenant = registry.tenant(tenant_id)
-    begun = waiting(house, tenant_id, to)
-    if begun is None and not now:
+    known = begun(house, tenant_id, to)
+    if known is None and not now:
         _check_time(tenant, to, registry.freezes, house.clock.now())
     tell_callers(session, [tenant])
-    if begun is not None:
-        operation_id, payload = begun.id, begun.payload
+    if known is not None:
+        operation_id, payload = known.id, known.payload
     else:
         operation_id = new_id(house.clock)
         version, gate = to or tenant.desired_release, registry.strategy().gate
         payload = propose(house, registry, tenant, version, operation_id, gate, mends=mend)
     frozen: Any = payload
     typer.echo(_verdict(frozen), err=True)
-    verb = "Go on with moving" if begun is not None else "Move"
+    verb = "Go on with moving" if known is not None else "Move"
     confirm(f"{verb} {tenant_id} from {frozen['before']['release']} to {frozen['args']['release']}?", yes=session.yes)
     with progress() as sink:
         done = carry_out(house, tenant_id, operation_id, payload, sink)

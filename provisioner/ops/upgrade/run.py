@@ -35,12 +35,16 @@ def waiting(house: House, tenant_id: str, version: str | None) -> Operation | No
     if found is None:
         left = stuck(house, tenant_id) if version is not None else None
         return left if left is not None and _release(left) == version else None
-    release = _release(found)
-    if version not in (None, release):
-        raise UsageError(
-            f"an upgrade of {tenant_id} to {release} was cut off, and {version} is something else",
-            hint=f"go on with it first: provision upgrade {tenant_id} --to {release}",
-        )
+    _same(found, version)
+    return found
+
+
+def begun(house: House, tenant_id: str, version: str | None) -> Operation | None:
+    """What `provision upgrade` goes on with: one that was cut off, one that left the tenant stuck, or one whose
+    database still has to be restored. Raises as `waiting` does."""
+    found = waiting(house, tenant_id, version)
+    if found is None and (found := unrestored(house, tenant_id)) is not None:
+        _same(found, version)
     return found
 
 
@@ -92,6 +96,16 @@ def _carried_out(house: House, tenant_id: str, operation_id: str, payload: JsonD
 def _stuck_still(house: House, operation: Operation) -> bool:
     left = stuck(house, operation.tenant)
     return left is not None and left.id == operation.id
+
+
+def _same(known: Operation, version: str | None) -> None:
+    """Raise UsageError where something else is asked for than was begun."""
+    release, tenant = _release(known), known.tenant
+    if version not in (None, release):
+        raise UsageError(
+            f"an upgrade of {tenant} to {release} was cut off, and {version} is something else",
+            hint=f"go on with it first: provision upgrade {tenant} --to {release}",
+        )
 
 
 def _release(operation: Operation) -> str:

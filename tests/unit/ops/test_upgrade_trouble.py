@@ -15,9 +15,10 @@ from provisioner.model.lifecycle import Lifecycle
 from provisioner.ops import restoring
 from provisioner.ops.operations import points_in_use
 from provisioner.ops.upgrade.outcome import Ending
-from provisioner.ops.upgrade.run import waiting
+from provisioner.ops.upgrade.run import begun, waiting
 from tests.unit.ops.moving import OPERATION, RELEASES, House, moved_in
 from tests.unit.ops.people import quiet
+from tests.unit.ops.stepping import fails_of
 from tests.unit.ops.upgrading import proposed, ran, state, upgraded
 
 ACTIVE, FAILED = Lifecycle.ACTIVE, Lifecycle.FAILED
@@ -124,11 +125,11 @@ class TestStuck:
     @pytest.mark.parametrize("well", [True, False])
     def test_the_same_again_looks_whether_it_is_well_by_now(self, house: House, well: bool) -> None:
         self.stuck(house)
-        begun = waiting(house, "acme", "1.3.0")
-        assert begun is not None
+        known = waiting(house, "acme", "1.3.0")
+        assert known is not None
         house.prober.ill = None if well else "1.3.0"
         seen = list(house.fake_engine.seen)
-        done = ran(house, "1.3.0", begun.payload)
+        done = ran(house, "1.3.0", known.payload)
         assert done.outcome.ending is (Ending.UPGRADED if well else Ending.STUCK)
         assert state(house) == (ACTIVE if well else FAILED, "1.3.0", "b")
         assert operation(house).status is (OperationStatus.SUCCEEDED if well else OperationStatus.STUCK)
@@ -243,11 +244,26 @@ class TestPatience:
         house.fake_cloud.failing, house.fake_engine.broken = "gate", "a"
         with pytest.raises(ProvisionError, match="the cloud said no"):
             upgraded(house, "1.1.0")
-        begun = waiting(house, "acme", "1.1.0")
-        assert begun is not None
+        known = waiting(house, "acme", "1.1.0")
+        assert known is not None
         house.fake_engine.broken = None
-        assert ran(house, "1.1.0", begun.payload).outcome.ending is Ending.UNDONE
+        assert ran(house, "1.1.0", known.payload).outcome.ending is Ending.UNDONE
         assert state(house) == (ACTIVE, "1.0.0", "")
+
+
+def test_a_restore_that_was_cut_off_goes_on_by_the_same_command(house: House) -> None:
+    house.fake_cloud.failing = "migrate"
+    real = house.operations.run
+    house.operations.run = fails_of("restore", real)
+    with pytest.raises(EngineError):
+        upgraded(house, "1.2.0")
+    with pytest.raises(UsageError, match=r"to 1\.2\.0 was cut off, and 1\.3\.0 is something else"):
+        begun(house, "acme", "1.3.0")
+    house.operations.run, house.fake_cloud.failing = real, None
+    known = begun(house, "acme", "1.2.0")
+    assert known is not None
+    assert ran(house, "1.2.0", known.payload).outcome.ending is Ending.UNDONE
+    assert state(house)[:2] == (ACTIVE, "1.0.0")
 
 
 class TestClosing:

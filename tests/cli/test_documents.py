@@ -61,7 +61,7 @@ def test_the_registry_of_the_aws_document_is_valid(tmp_path: Path) -> None:
         for name, entry in entries.items():
             whole[key][name] = entry
     whole["channels"] = {"stable": "1.0.0"}
-    del whole["releases"]["1.1.0"]
+    whole["releases"] = {"1.0.0": whole["releases"]["1.0.0"]}
     yaml.dump(whole, tmp_path / "tenants.yaml")
     target = load(tmp_path / "tenants.yaml").targets["production"]
     assert target.role is not None

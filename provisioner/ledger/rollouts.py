@@ -154,13 +154,19 @@ class RolloutRecords(LeaseRecords):
         cause: str | None = None,
         operation: str | None = None,
         not_before: datetime | None = None,
+        seen: tuple[RolloutStatus, Wishes] | None = None,
         lease: Lease,
-    ) -> datetime:
+    ) -> datetime | None:
         """Where a tenant is now, said by who drives the rollout; what an operator wished of it is done by that. Returns
-        when. Raises LeaseLostError, and RefusedError for a change that isn't legal."""
+        when. `seen` as in `set_rollout`: None where an operator was faster. Raises LeaseLostError, and RefusedError for
+        a change that isn't legal."""
         now, where = self._now(), _step(rollout_id, tenant)
         with self._database.write() as connection:
             self._fence(connection, lease)
+            if seen is not None:
+                row = _require(connection, rollout_id)
+                if seen != (RolloutStatus(row["status"]), _wishes(connection, row)):
+                    return None
             before = connection.execute(sa.select(rollout_steps.c.state).where(where)).scalar_one()
             check_step(rollout_id, tenant, StepState(before), state)
             values = {"state": state, "cause": cause, "operation": operation, "not_before": not_before}

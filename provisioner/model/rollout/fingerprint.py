@@ -22,6 +22,12 @@ _OWN: tuple[tuple[str, str], ...] = (
 )
 _OWN_PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), words) for pattern, words in _OWN)
 
+_PASSING = re.compile(
+    r"RequestLimitExceeded|Throttl|TooManyRequests|Insufficient(?:Instance|Address|DBInstance)\w*Capacity"
+    r"|ServiceUnavailable|InternalError|InternalFailure|RequestTimeout|ReadTimeout|ConnectTimeout|EndpointConnectionError"
+)
+"""What AWS and botocore say of trouble that is neither the release's nor the tenant's, and that passes."""
+
 _VALUES: tuple[tuple[str, str], ...] = (
     # PostgreSQL's details quote the data that a statement met.
     (r"failing row contains \(.*?\)(?=[.;\s]|$)", "failing row contains <row>"),
@@ -64,6 +70,11 @@ def fingerprint(cause: str, tenant: str) -> str:
         text = pattern.sub(mark, text)
     text = re.sub(rf"(?<![a-z0-9]){re.escape(tenant.lower())}(?![a-z0-9])", "<tenant>", text)
     return " ".join(text.split())[:_LONGEST]
+
+
+def passing(cause: str) -> bool:
+    """Whether it is the cloud's own trouble, which passes."""
+    return _PASSING.search(cause) is not None
 
 
 def own_cause(cause: str) -> str | None:

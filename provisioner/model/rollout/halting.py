@@ -89,9 +89,8 @@ def _unknown(view: View) -> tuple[str, str] | None:
 def _not_so_own(view: View) -> tuple[str, str] | None:
     causes: dict[str, list[Row]] = {}
     for row in view.of(_S.QUARANTINED):
-        own = own_cause(row.cause or "")
-        if own is not None:
-            causes.setdefault(own, []).append(row)
+        own = own_cause(row.cause or "") or fingerprint(row.cause or "", row.tenant)
+        causes.setdefault(own, []).append(row)
     for own, rows in causes.items():
         if len(rows) >= SAME_OWN:
             return rows[0].tenant, f"{names(rows)} quarantined for one cause ({own}), which may not be their own"

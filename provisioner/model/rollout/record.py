@@ -89,7 +89,9 @@ class RolloutStore(Protocol):
         cause: str | None = None,
         operation: str | None = None,
         not_before: datetime | None = None,
+        seen: tuple[RolloutStatus, Wishes] | None = None,
         lease: Lease,
-    ) -> datetime:
+    ) -> datetime | None:
         """Where a tenant is now, said by who drives the rollout; what an operator wished of it is done by that. Returns
-        when. Raises LeaseLostError, and RefusedError for a change that isn't legal."""
+        when. `seen` as in `set_rollout`: None where an operator was faster. Raises LeaseLostError, and RefusedError for
+        a change that isn't legal."""

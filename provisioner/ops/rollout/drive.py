@@ -88,13 +88,20 @@ class _Driver:
         seen = status, replace(wishes, skip=wishes.skip - granted, retry=wishes.retry - granted)
         if decision.status is not None:
             return self._stop(decision, seen)
-        self._begin(decision.begin, back=wishes.rollback)
+        self._begin(decision.begin, seen)
         self._carry_on()
         self._note(decision, seen)
         self._wait(decision.until)
-        for tenant, cause in [] if wishes.rollback else self._watch.look(self._rows.values()):
-            self._sick(tenant, cause)
+        if not wishes.rollback:
+            self._look_after()
         return False
+
+    def _look_after(self) -> None:
+        """Those that were moved, while they are watched."""
+        for tenant, cause in self._watch.look(self._rows.values()):
+            self._sick(tenant, cause)
+        if self._watch.blind is not None:
+            self._house.ledger.wish(self._record.id, pause=self._watch.blind)
 
     def _stop(self, decision: Decision, seen: Seen) -> bool:
         """Its new status. Returns False where an operator wants something else by now."""
@@ -106,13 +113,16 @@ class _Driver:
         found = settled(self._house.registry(), present, self._rows.values(), decision, note)
         return found is not None and self._told(found, seen)
 
-    def _begin(self, tenants: Iterable[str], *, back: bool) -> None:
+    def _begin(self, tenants: Iterable[str], seen: Seen) -> None:
+        """Each only as long as no operator wants something else by now."""
+        state = _S.REVERTING if seen[1].rollback else _S.RUNNING
         for tenant in tenants:
-            why = None if back else self._changed()
+            why = self._changed() if state is _S.RUNNING else None
             if why is not None:
                 self._house.ledger.wish(self._record.id, pause=why)
                 return
-            self._set(tenant, _S.REVERTING if back else _S.RUNNING, operation=new_id(self._house.clock))
+            if not self._set(tenant, state, operation=new_id(self._house.clock), seen=seen):
+                return
 
     def _changed(self) -> str | None:
         try:
@@ -185,8 +195,9 @@ class _Driver:
         cause: str | None = None,
         operation: str | None = None,
         not_before: datetime | None = None,
-    ) -> None:
-        """In the ledger first: what isn't there didn't happen."""
+        seen: Seen | None = None,
+    ) -> bool:
+        """In the ledger first: what isn't there didn't happen. Returns False where an operator was faster."""
         at = self._house.ledger.set_step(
             self._record.id,
             tenant,
@@ -194,13 +205,17 @@ class _Driver:
             cause=cause,
             operation=operation,
             not_before=not_before,
+            seen=seen,
             lease=self._hold.lease,
         )
+        if at is None:
+            return False
         row = replace(
             self._rows[tenant], state=state, cause=cause, operation=operation, not_before=not_before, ended_at=at
         )
         self._rows[tenant] = row
         self._say(tenant, told(row) if cause else str(state))
+        return True
 
     def _say(self, tenant: str, words: str) -> None:
         self._progress(Event(EventKind.MESSAGE, tenant, "rollout", message=words))

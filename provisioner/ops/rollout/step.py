@@ -24,19 +24,23 @@ from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import Progress
 from provisioner.model.recovery import Verdict
 from provisioner.model.redact import redact
-from provisioner.model.rollout.fingerprint import own_cause
+from provisioner.model.rollout.fingerprint import own_cause, passing
 from provisioner.model.rollout.frozen import RolloutPlan
 from provisioner.model.rollout.states import StepState
 from provisioner.ops import restoring
+from provisioner.ops.cut_off import unrestored
 from provisioner.ops.house import House
 from provisioner.ops.rehearse import rehearse_one, rehearsed
 from provisioner.ops.rollout.before import point_before
 from provisioner.ops.rollout.release import changed
 from provisioner.ops.upgrade.outcome import Ending, Outcome
 from provisioner.ops.upgrade.propose import propose
-from provisioner.ops.upgrade.run import carry_out, unrestored, waiting
+from provisioner.ops.upgrade.run import carry_out, waiting
 
 _AGAIN = timedelta(seconds=60)
+_CLOUD = timedelta(minutes=5)
+_TRIES = 3
+"""What is the cloud's own trouble is charged to the release when it came so often: it may be the release's."""
 _S = StepState
 
 
@@ -98,11 +102,20 @@ class UpgradeSteps:
             cause = redact(f"{type(error).__name__}: {error}")
             return Ended(task.tenant, _S.INCONCLUSIVE, cause, operation=task.operation)
 
+    def _elsewhere(self, task: Task, why: str) -> Ended:
+        """Something else isn't over: waited for where somebody is at it. Where nobody is, it isn't as before."""
+        if self._house.ledger.lease(task.tenant) is not None:
+            return self._later(task, why)
+        return Ended(task.tenant, _S.INCONCLUSIVE, f"{why}, and nobody is at it")
+
     def _later(self, task: Task, why: str) -> Ended:
         return Ended(task.tenant, _S.WAITING, why, not_before=self._house.clock.now() + _AGAIN)
 
     def _forward(self, task: Task, progress: Progress) -> Ended:
-        begun = self._begun(task, task.plan.release)
+        try:
+            begun = self._begun(task, task.plan.release)
+        except UsageError as error:  # an upgrade of it to another release isn't over
+            return self._elsewhere(task, error.message)
         if begun is not None:
             return self._carried_out(task, begun.id, begun.payload, progress)
         if self._is_on(task, task.plan.release):
@@ -117,7 +130,15 @@ class UpgradeSteps:
 
     def _carried_out(self, task: Task, operation: str, payload: JsonDict, progress: Progress) -> Ended:
         done = carry_out(self._house, task.tenant, operation, payload, progress)
+        if done.outcome.ending is Ending.UNDONE and passing(done.outcome.told) and self._tries(task) < _TRIES:
+            pause = _CLOUD * self._tries(task)
+            return Ended(task.tenant, _S.WAITING, done.outcome.told, not_before=self._house.clock.now() + pause)
         return replace(_moved(task.tenant, done.outcome), operation=operation)
+
+    def _tries(self, task: Task) -> int:
+        """How often this rollout has tried to move the tenant."""
+        found = self._house.ledger.operations(tenant=task.tenant, kinds=("upgrade",), limit=20)
+        return sum(o.payload.get("rollout") == task.rollout for o in found)
 
     def _new(self, task: Task, progress: Progress) -> JsonDict | Ended:
         """The frozen input of an upgrade to the plan's release; after a rehearsal where it has to be rehearsed."""
@@ -127,6 +148,8 @@ class UpgradeSteps:
         if why is not None:
             return self._later(task, why)  # no fault of the tenant's: whoever drives the rollout pauses it
         source, record = plan.tenants[task.tenant].from_release, house.ledger.tenant(task.tenant)
+        if record is not None and record.lifecycle in (Lifecycle.UPDATING, Lifecycle.RESTORING):
+            return self._elsewhere(task, f"it is {record.lifecycle}")
         if record is not None and record.assigned_release != source:  # a rollout takes nobody back who went further
             cause = f"it is on {record.assigned_release}, and was on {source} when the rollout was planned"
             return Ended(task.tenant, _S.QUARANTINED, cause)

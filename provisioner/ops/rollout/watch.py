@@ -1,10 +1,11 @@
 """The bake time: those that were moved are asked again and again whether they are still well."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from provisioner.model.cloud import Health
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.rollout.frozen import RolloutPlan
 from provisioner.model.rollout.progress import Row
@@ -18,6 +19,7 @@ MISSES = 3
 """So many wrong answers one after the other are no accident."""
 _TIMEOUT = 3.0
 _AT_ONCE = 16
+_SEVERAL = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,9 @@ class Watch:
         self._plan = plan
         self._misses: dict[str, int] = {}
         self._next = 0.0
+        self._dark = 0
+        self.blind: str | None = None
+        """Why nothing can be told of them: several that can't be reached at once are hardly all down."""
 
     def look(self, rows: Iterable[Row]) -> list[tuple[str, str]]:
         """Tenants that are no longer well, with the cause; empty where it isn't time to look yet."""
@@ -50,15 +55,28 @@ class Watch:
             for r in self._house.records()
             if r.id in moved and r.lifecycle is Lifecycle.ACTIVE and r.assigned_release == self._plan.release
         ]
-        urls = {r.id: r.facts["url"].value.get("url") for r in active if "url" in r.facts}
+        urls = {r.id: str(r.facts["url"].value["url"]) for r in active if "url" in r.facts}
         watched = list(urls)
         self._misses = {t: n for t, n in self._misses.items() if t in urls}
         if not watched:
             return []
         with ThreadPoolExecutor(max_workers=min(_AT_ONCE, len(watched))) as pool:
-            found = list(pool.map(lambda tenant: self._wrong(tenant, str(urls[tenant])), watched))
+            found = list(pool.map(lambda tenant: self._house.prober.probe(urls[tenant], timeout=_TIMEOUT), watched))
         self._next = clock.monotonic() + EVERY
-        return [pair for pair in map(self._count, watched, found) if pair is not None]
+        if self._in_the_dark(found):
+            return []
+        return [pair for pair in map(self._count, watched, map(self._wrong, watched, found)) if pair is not None]
+
+    def _in_the_dark(self, found: Sequence[Health]) -> bool:
+        """Whether it may be this machine's own network; for how long is counted, as for one tenant."""
+        away = sum(health.status == "unreachable" for health in found)
+        if away < _SEVERAL or 2 * away < len(found):
+            self._dark, self.blind = 0, None
+            return False
+        self._dark += 1
+        words = f"{away} of {len(found)} tenants that were moved can't be reached: is it this machine's own network?"
+        self.blind = words if self._dark >= MISSES else None
+        return True
 
     def _watched(self, rows: Iterable[Row], now: datetime) -> Iterator[str]:
         for row in rows:
@@ -68,8 +86,7 @@ class Watch:
             if now < row.ended_at + bake + timedelta(seconds=EVERY):
                 yield row.tenant
 
-    def _wrong(self, tenant: str, url: str) -> str | None:
-        seen = self._house.prober.probe(url, timeout=_TIMEOUT)
+    def _wrong(self, tenant: str, seen: Health) -> str | None:
         return mismatch(seen, Right(tenant, self._plan.release, self._plan.schema_version))
 
     def _count(self, tenant: str, wrong: str | None) -> tuple[str, str] | None:

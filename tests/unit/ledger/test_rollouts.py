@@ -127,6 +127,15 @@ def test_wishes_are_done_by_the_step_s_next_change(ledger: SqlLedger) -> None:
     assert lines(ledger)[1:3] == [("rollout-wish", None)] * 2
 
 
+def test_a_step_is_not_begun_where_an_operator_was_faster(ledger: SqlLedger) -> None:
+    lease, seen = begun(ledger), ledger.rollout_wishes(ID)
+    ledger.wish(ID, skip=["t0"])
+    assert ledger.set_step(ID, "t0", S.RUNNING, seen=seen, lease=lease) is None
+    assert states(ledger)["t0"] == "waiting"
+    assert ledger.set_step(ID, "t1", S.RUNNING, seen=ledger.rollout_wishes(ID), lease=lease) is not None
+    assert found(ledger).wishes == Wishes(skip=frozenset({"t0"}))
+
+
 def test_pause_and_abort_are_kept_until_it_goes_on(ledger: SqlLedger) -> None:
     begun(ledger)
     ledger.wish(ID, pause="jane: lunch")

@@ -35,11 +35,13 @@ class Killed(BaseException):
 
 
 class Prober:
-    """Every product answers as its tenant's release, but those that are `ill`. The url is the tenant."""
+    """Every product answers as its tenant's release, but those that are `ill` or
+    `away`. The url is the tenant."""
 
     def __init__(self, house: FakeHouse) -> None:
         self._house = house
         self.ill: dict[str, str] = {}
+        self.away: set[str] = set()
         self.asked: list[str] = []
 
     def probe(self, url: str, *, timeout: float = 5.0) -> Health:
@@ -47,6 +49,8 @@ class Prober:
         record = self._house.ledger.tenant(url)
         release = record.assigned_release if record else None
         schema = 1 if release == "1.0.0" else 2
+        if url in self.away:
+            return Health("unreachable")
         if url in self.ill:
             return Health("unhealthy", release, schema, url, self.ill[url])
         return Health("healthy", release, schema, url)

@@ -185,8 +185,8 @@ class TestStays:
 
     def test_what_was_left_out_at_its_turn_counts(self, fleet: Fleet) -> None:
         rollout = fleet.began()
-        for name in rollout.order[1:2] + rollout.order[3:]:
-            rollout.steps.ends[name] = [(S.QUARANTINED, f"its own trouble {name}")]
+        for name, trouble in zip(rollout.order[1:2] + rollout.order[3:], "abcdefgh", strict=False):
+            rollout.steps.ends[name] = [(S.QUARANTINED, f"its own trouble of kind {trouble}")]
         assert rollout.drive() == "succeeded"
         assert rollout.channel == "1.0.0"
         assert "channel stable stays where it is: only 2 of its 6 followers are on 1.1.0" in rollout.record.cause

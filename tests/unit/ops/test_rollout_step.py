@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from provisioner.ledger.holder import current_holder
 from provisioner.model.errors import (
     AuthenticationError,
     CancelledError,
@@ -58,6 +59,29 @@ class TestForward:
         assert (ended.state, ended.operation) == (state_, task.operation)
         assert cause in str(ended.cause)
         assert state(house) == BEFORE
+
+    def test_the_cloud_s_own_trouble_is_waited_for_three_times(self, house: House) -> None:
+        first = task = planned(house)
+        house.fake_cloud.failing, house.fake_cloud.words = "migrate", "RequestLimitExceeded: slow down"
+        for minutes in (5, 10):
+            ended = forward(house, task)
+            assert (ended.state, "RequestLimitExceeded" in str(ended.cause)) == (S.WAITING, True)
+            assert ended.not_before is not None
+            assert (ended.not_before - house.clock.now()).total_seconds() == pytest.approx(60 * minutes, abs=1)
+            assert state(house) == BEFORE
+            task = again(house, first)
+        assert forward(house, task).state is S.FAILED, "it may be the release's after all"
+
+    @pytest.mark.parametrize(("held", "state_"), [(True, S.WAITING), (False, S.INCONCLUSIVE)])
+    def test_what_is_changed_otherwise_is_waited_for_while_somebody_is_at_it(
+        self, house: House, *, held: bool, state_: str
+    ) -> None:
+        task = planned(house)
+        house.ledger.set_lifecycle("acme", Lifecycle.UPDATING)
+        if held:
+            house.ledger.acquire_lease("acme", "op-000001", "apply", current_holder(), timedelta(seconds=60))
+        ended = forward(house, task)
+        assert (ended.state, "it is updating" in str(ended.cause)) == (state_, True)
 
     def test_one_that_was_sick_before_is_left_alone(self, house: House) -> None:
         task = planned(house)

@@ -114,3 +114,40 @@ class TestSick:
         verbs.rollback(fleet, rollout.record)
         assert rollout.drive() == "rolled-back"
         assert fleet.prober.asked == []
+
+
+class TestInTheDark:
+    """Several that can't be reached at once: that is hardly the release."""
+
+    def test_nobody_is_taken_back_and_it_pauses(self, fleet: Fleet) -> None:
+        rollout = fleet.began(bake_minutes=(5,))
+        rollout.when(rollout.order[1], lambda: fleet.prober.away.update(rollout.order))
+        assert rollout.drive() == "paused"
+        assert rollout.states() == "t0 succeeded, t1 succeeded"
+        assert "2 of 2 tenants that were moved can't be reached" in rollout.record.cause
+
+    def test_one_look_is_none(self, fleet: Fleet) -> None:
+        rollout = fleet.began(bake_minutes=(5,))
+        asked = fleet.prober.asked
+
+        def dark() -> None:
+            fleet.prober.away = Until(asked, 4)
+
+        rollout.when(rollout.order[1], dark)
+        assert rollout.drive() == "succeeded"
+
+    def test_one_alone_is_ill(self, fleet: Fleet) -> None:
+        rollout = fleet.began(bake_minutes=(5,))
+        rollout.when(rollout.order[1], lambda: fleet.prober.away.add("t0"))
+        assert rollout.drive() == "halted"
+        assert rollout.states() == "t0 failed, t1 succeeded"
+
+
+class Until(set[str]):
+    """Everybody, until so many more were asked."""
+
+    def __init__(self, asked: list[str], more: int) -> None:
+        self._asked, self._end = asked, len(asked) + more
+
+    def __contains__(self, _: object) -> bool:
+        return len(self._asked) <= self._end

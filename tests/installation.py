@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import pytest
 
 from provisioner.sandbox import bodies, info
 from provisioner.sandbox.client import SandboxClient
@@ -22,6 +23,7 @@ COMMAND = [sys.executable, "-m", "provisioner.cli.main"]
 TIMEOUT = 150
 EXHAUSTIVE = os.environ.get("PROVISION_EXHAUSTIVE") == "1"
 """All of it, as `make proofs` runs it: CI has no time for that."""
+only_exhaustive = pytest.mark.skipif(not EXHAUSTIVE, reason="make proofs (PROVISION_EXHAUSTIVE=1)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 
 from benchmarks.drills import drill, figures, fleet
-from tests.installation import Installation
+from tests.installation import Installation, only_exhaustive
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.timeout(600)]
 
 
+@only_exhaustive
 def test_three_tenants_two_at_once(installation: Installation, tmp_path: Path) -> None:
     fleet(installation, 3)
     done = drill(installation, 2, tmp_path / "report.html")

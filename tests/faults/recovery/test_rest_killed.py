@@ -6,6 +6,7 @@ import pytest
 
 from tests.faults.recovery.forks import Forked
 from tests.faults.recovery.life import databases, ledger, make, notes, points, settled, walk
+from tests.installation import only_exhaustive
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults, pytest.mark.timeout(600)]
 
@@ -42,6 +43,7 @@ def test_suspend_and_resume(installation: Forked, before: dict[str, int]) -> Non
     assert (installation.show("acme")["state"], notes(installation, "acme")) == ("active", {"one", "two"})
 
 
+@only_exhaustive
 def test_what_retention_and_a_restore_left(installation: Forked, before: dict[str, int]) -> None:
     """An old point goes, and the replaced database with a last snapshot, each once."""
     [row] = installation.ok("backup", "create", "acme", "-o", "json").json

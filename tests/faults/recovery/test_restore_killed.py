@@ -16,7 +16,7 @@ from tests.faults.recovery.life import (
     unfinished,
     walk,
 )
-from tests.installation import post
+from tests.installation import only_exhaustive, post
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults, pytest.mark.timeout(600)]
 
@@ -132,6 +132,7 @@ def test_what_is_not_right_is_removed_again_by_a_killed_one_too(installation: Fo
     assert notes(installation, "acme") >= {"one", "two"}
 
 
+@only_exhaustive
 def test_into_another_tenant_killed(installation: Forked, before: dict[str, int]) -> None:
     """The new tenant is made once, the copy of the snapshot is gone at the end, and the first tenant isn't touched."""
     words = [*backed_up(installation, "not for beta"), "--into", "beta"]

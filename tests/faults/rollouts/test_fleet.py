@@ -17,7 +17,6 @@ from tests.faults.rollouts.fleet import (
     machines,
     make_fleet,
     newest,
-    only_exhaustive,
     patiently,
     prints,
     serves,
@@ -26,7 +25,7 @@ from tests.faults.rollouts.fleet import (
     write,
 )
 from tests.faults.rollouts.writer import Writer
-from tests.installation import EXHAUSTIVE, Installation
+from tests.installation import EXHAUSTIVE, Installation, only_exhaustive
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults, pytest.mark.timeout(1800)]
 

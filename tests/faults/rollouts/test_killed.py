@@ -18,12 +18,11 @@ from tests.faults.rollouts.fleet import (
     machines,
     make_fleet,
     newest,
-    only_exhaustive,
     serves,
     write,
 )
 from tests.faults.rollouts.proofs import attempts, each_step_once, journal, longest
-from tests.installation import EXHAUSTIVE
+from tests.installation import EXHAUSTIVE, only_exhaustive
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults, pytest.mark.timeout(1200)]
 

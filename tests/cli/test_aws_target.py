@@ -10,7 +10,9 @@ import pytest
 from tests.installation import COMMAND, ROOT
 
 LIMIT = 3.0
-"""Seconds."""
+"""Seconds, on a machine with nothing else to do."""
+TIMES = 15
+"""As long as `provision --version` takes there: with much else to do both take longer."""
 
 
 @pytest.fixture
@@ -58,21 +60,18 @@ def run(environment: dict[str, str], *words: str) -> "subprocess.CompletedProces
 def test_without_credentials(environment: dict[str, str], words: list[str]) -> None:
     registry = Path(environment["PROVISION_REGISTRY"])
     before = registry.read_text()
-    took = LIMIT
-    # Whoever else works on this machine may take the time once. A wait for a metadata service that isn't there, or
-    # anything that is too much, takes it each time.
-    for _ in range(3):
-        began = time.monotonic()
-        done = run(environment, "--target", "production", *words)
-        took = time.monotonic() - began
-        if took < LIMIT:
-            break
+    began = time.monotonic()
+    run(environment, "--version")
+    little = time.monotonic() - began
+    began = time.monotonic()
+    done = run(environment, "--target", "production", *words)
+    took = time.monotonic() - began
     assert done.returncode == 5, done.stderr
     assert "no AWS credentials were found" in done.stderr + done.stdout
     assert "aws sso login" in done.stderr + done.stdout
     assert "Traceback" not in done.stderr
     assert registry.read_text() == before
-    assert took < LIMIT
+    assert took < max(LIMIT, TIMES * little), "it waits for something, as a metadata service that isn't there"
 
 
 def test_a_tenant_is_not_looked_for_on_a_target_where_it_does_not_live(environment: dict[str, str]) -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from provisioner.model.errors import ProvisionError
 from provisioner.model.ports import Progress
+from provisioner.ops.cut_off import refuse_upgrading
 from provisioner.ops.desired import confirm_caller
 from provisioner.ops.house import House
 from provisioner.ops.many import each
@@ -27,6 +28,7 @@ def _one(house: House, intention: Intention, progress: Progress) -> Intention:
         if intention.operation_id is not None:
             resume(house, intention.operation_id, progress)
         else:
+            refuse_upgrading(house, intention.tenant, "applied")
             confirm_caller(house, intention.payload or {}, progress)
             house.operations.run("apply", new_id(house.clock), intention.tenant, intention.payload or {}, progress)
     except ProvisionError as error:

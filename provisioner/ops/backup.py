@@ -12,7 +12,7 @@ from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import OperationDefinition, OperationStepDefinition, Progress, StepContext
 from provisioner.model.recovery import PointKind, PointStatus, RecoveryPoint
 from provisioner.model.tenant import Tenant
-from provisioner.ops.cut_off import cut_off, way_out
+from provisioner.ops.cut_off import cut_off, release_of, upgrading, way_on, way_out
 from provisioner.ops.desired import confirm_caller, freeze, present_args
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.many import each
@@ -71,10 +71,14 @@ def create_one(
 
 
 def _warn_cut_off(house: House, tenant_id: str, progress: Progress) -> None:
-    """A tenant that serves on goes without no backup because its restore was cut off, but somebody should know."""
-    restore = cut_off(house, tenant_id)
-    if restore is not None:
-        words = f"its restore {restore.id} was cut off: {way_out(restore)}"
+    """A tenant that serves on goes without no backup because its restore or its upgrade was cut off, but somebody
+    should know."""
+    upgrade = upgrading(house, tenant_id)
+    restore = cut_off(house, tenant_id) if upgrade is None else None
+    words = f"its restore {restore.id} was cut off: {way_out(restore)}" if restore else None
+    if upgrade is not None:
+        words = f"its upgrade {upgrade.id} to {release_of(upgrade)} was cut off: {way_on(house, upgrade)}"
+    if words:
         progress(Event(EventKind.MESSAGE, tenant_id, "backup", message=words))
 
 
@@ -107,8 +111,10 @@ def active(house: House, tenant_id: str, what: str, *also: Lifecycle) -> str:
     record = house.ledger.tenant(tenant_id)
     if record is None or record.assigned_release is None or record.lifecycle not in (Lifecycle.ACTIVE, *also):
         state = str(record.lifecycle) if record else "not made yet"
-        restore = cut_off(house, tenant_id)
+        upgrade = upgrading(house, tenant_id)
+        restore = cut_off(house, tenant_id) if upgrade is None else None
         hint = way_out(restore) if restore else f"provision show {tenant_id}"
+        hint = way_on(house, upgrade) if upgrade else hint
         raise UsageError(f"tenant {tenant_id} can't be {what}: it is {state}", hint=hint)
     return record.assigned_release
 

@@ -19,7 +19,7 @@ from provisioner.model.ports import OperationDefinition, OperationStepDefinition
 from provisioner.model.recovery import BackupPolicy, PointKind, Verdict
 from provisioner.ops.allowed import due_day, has_data, refuse_unknown
 from provisioner.ops.closing import close, closed, refuse_reopened, reopen
-from provisioner.ops.cut_off import refuse_cut_off
+from provisioner.ops.cut_off import refuse_cut_off, refuse_upgrading
 from provisioner.ops.desired import check_ledger, confirm_caller, freeze, last_applied, stack_args, thaw_args
 from provisioner.ops.drill import conclude
 from provisioner.ops.export import Export, refuse_folder
@@ -116,6 +116,7 @@ def carry_out(house: House, goodbye: Goodbye, progress: Progress) -> JsonDict:
 
 def _propose_offboard(house: House, record: TenantRecord, folder: Path, *, now: bool) -> Goodbye:
     """First the last recovery point. Only a tenant that runs can prove and hand over what it has."""
+    refuse_upgrading(house, record.id, "offboarded")
     if record.lifecycle not in (Lifecycle.ACTIVE, Lifecycle.FAILED):
         hints = {Lifecycle.SUSPENDED: f"provision resume {record.id}"}
         raise UsageError(

@@ -1,7 +1,7 @@
 """`provision plan`: what each tenant needs, and why. Changes nothing in the cloud, the registry or the state."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,10 +18,10 @@ from provisioner.model.ports import RunOptions
 from provisioner.model.tenant import Tenant, desired_digest
 from provisioner.ops import guard
 from provisioner.ops.converge import starts_anew, state_lost
-from provisioner.ops.cut_off import cut_off, way_out
+from provisioner.ops.cut_off import cut_off, refusal, upgrading, way_out
 from provisioner.ops.desired import freeze, stack_args
 from provisioner.ops.house import House, RegistryView
-from provisioner.ops.operations import unfinished
+from provisioner.ops.operations import UNFINISHED, unfinished
 from provisioner.ops.quotas import check_quotas
 from provisioner.ops.waivers import freeze_waivers
 
@@ -29,6 +29,7 @@ Answer = TypeVar("Answer")
 Verdict = Literal["unchanged", "change", "create", "resume", "refused", "failed", "applied"]
 ACTIONABLE: tuple[Verdict, ...] = ("change", "create", "resume")
 PREVIEW_DEADLINE = 15 * 60.0
+_MANY = 10_000
 # Longer than any engine gives a cancelled preview.
 _ENDING = 6.0
 _NOT_NOW = (Lifecycle.SUSPENDED, Lifecycle.RESTORING, Lifecycle.OFFBOARDING)
@@ -86,7 +87,8 @@ def plan(
 ) -> list[Intention]:
     """One intention for each tenant, in the given order. A tenant that can't be planned is an answer, not an end."""
     records = {r.id: r for r in house.records()}
-    first = [_decided(house, t, records.get(t.id), refresh=refresh) for t in tenants]
+    begun = {o.tenant for o in house.ledger.operations(kinds=("upgrade",), statuses=UNFINISHED, limit=_MANY)}
+    first = [_decided(house, t, records.get(t.id), begun, refresh=refresh) for t in tenants]
     looked = [(t, i) for t, i in zip(tenants, first, strict=True) if i.verdict in ("change", "create")]
     if not looked:
         return first
@@ -131,8 +133,13 @@ def unless_interrupted(work: Callable[[], Answer], cancel: Flag) -> Answer:
         raise
 
 
-def _decided(house: House, tenant: Tenant, record: TenantRecord | None, *, refresh: bool) -> Intention:
+def _decided(house: House, tenant: Tenant, record: TenantRecord | None, begun: Set[str], *, refresh: bool) -> Intention:
+    """`begun`: tenants with an upgrade that didn't come to its end."""
     at_rest = record is None or record.lifecycle in (Lifecycle.ACTIVE, Lifecycle.RETIRED)
+    upgrade = upgrading(house, tenant.id) if tenant.id in begun or not at_rest else None
+    if upgrade is not None:
+        error = refusal(house, upgrade, "applied")
+        return Intention(tenant.id, "refused", error.message, error=error)
     waiting = None if at_rest else cut_off(house, tenant.id) or unfinished(house, tenant.id)
     return decide(tenant, record, waiting, house.program_version, refresh=refresh)
 

@@ -44,11 +44,13 @@ class Pruned:
 def look(house: House, tenant_id: str, policy: BackupPolicy) -> Pruned:
     """What would go now. Changes nothing. A failed point whose operation goes on is made good by that."""
     points, now, needed = house.ledger.points(tenant=tenant_id), house.clock.now(), points_in_use(house, tenant_id)
-    waiting = {o.id for o in (unfinished(house, tenant_id), unfinished(house, tenant_id, "backup")) if o}
+    changing = unfinished(house, tenant_id)
+    waiting = {o.id for o in (changing, unfinished(house, tenant_id, "backup")) if o}
+    upgrades = changing is not None and changing.kind == "upgrade"  # its second machine is no part of what an end makes
     return Pruned(
         tenant_id,
         [p.id for p in expired(points, policy, now) if p.operation_id not in waiting and p.id not in needed],
-        [suffix for suffix, day in replaced(house, tenant_id).items() if day < now.date()],
+        [suffix for suffix, day in replaced(house, tenant_id).items() if day < now.date() and not upgrades],
         [o.id for o in (unfinished(house, tenant_id, "prune"), unfinished(house, tenant_id, "end-database")) if own(o)],
         kept(points, policy, now),
     )

@@ -14,7 +14,7 @@ from provisioner.model.recovery import PointKind
 from provisioner.model.stack import DatabaseArgs, StackArgs
 from provisioner.model.tenant import Tenant
 from provisioner.ops.backup import active
-from provisioner.ops.cut_off import cut_off, fenced, way_out
+from provisioner.ops.cut_off import cut_off, fenced, refuse_upgrading, unrestored, way_out
 from provisioner.ops.desired import confirm_caller, freeze, present_args, present_digest, thaw_args, thaw_target
 from provisioner.ops.drill import own_point, refuse_earlier
 from provisioner.ops.house import House, RegistryView
@@ -44,7 +44,8 @@ def propose(house: House, tenant_id: str, to: str, *, owner: str | None = None) 
     """Check a restore of `owner`'s data (the tenant's own, unless said) into the tenant. `to`: a recovery point, or a
     time (ISO 8601). A restore that was cut off goes on, in the same words.
 
-    Raises UsageError for what can't be meant, RefusedError without the owner's consent.
+    Raises UsageError for what can't be meant, RefusedError without the owner's consent, and where an upgrade was cut
+    off.
     """
     registry = house.registry().load()
     waiting = cut_off(house, tenant_id)
@@ -54,6 +55,8 @@ def propose(house: House, tenant_id: str, to: str, *, owner: str | None = None) 
         source = Source(**{**known, "moment": datetime.fromisoformat(known["moment"])})
         return Proposal(tenant_id, waiting.id, waiting.payload, source, _loss_of(house, waiting), resumed=True)
     tenant = registry.tenant(tenant_id)
+    if unrestored(house, tenant_id) is None:  # else it is what is waited for
+        refuse_upgrading(house, tenant_id, "restored")
     release = active(house, tenant_id, "restored", Lifecycle.FAILED)
     operation_id, before = new_id(house.clock), present_args(house, registry, tenant, release)
     if owner in (None, tenant_id):

@@ -9,9 +9,10 @@ from provisioner.model.json import JsonDict
 from provisioner.model.ledger import Operation, OperationStatus
 from provisioner.model.ports import Progress
 from provisioner.ops import restoring
+from provisioner.ops.cut_off import release_of, unrestored
 from provisioner.ops.desired import confirm_caller
 from provisioner.ops.house import House
-from provisioner.ops.operations import CHANGING, UNFINISHED, find, stuck, unfinished
+from provisioner.ops.operations import UNFINISHED, find, stuck, unfinished
 from provisioner.ops.upgrade.outage import end, seconds_of
 from provisioner.ops.upgrade.outcome import Ending, Outcome, outcome_of
 
@@ -34,7 +35,7 @@ def waiting(house: House, tenant_id: str, version: str | None) -> Operation | No
     found = unfinished(house, tenant_id, "upgrade")
     if found is None:
         left = stuck(house, tenant_id) if version is not None else None
-        return left if left is not None and _release(left) == version else None
+        return left if left is not None and release_of(left) == version else None
     _same(found, version)
     return found
 
@@ -46,18 +47,6 @@ def begun(house: House, tenant_id: str, version: str | None) -> Operation | None
     if found is None and (found := unrestored(house, tenant_id)) is not None:
         _same(found, version)
     return found
-
-
-def unrestored(house: House, tenant_id: str) -> Operation | None:
-    """The upgrade that changed the tenant last, with its steps, where its database still has to be restored before the
-    tenant is as before; the restore may be begun."""
-    newest = house.ledger.operations(tenant=tenant_id, kinds=CHANGING, limit=2)
-    if newest and newest[0].kind == "restore" and newest[0].status in UNFINISHED:
-        del newest[0]
-    if not newest or newest[0].kind != "upgrade":
-        return None
-    found = find(house, newest[0].id)
-    return found if outcome_of(found).ending is Ending.RESTORE else None
 
 
 def carry_out(house: House, tenant_id: str, operation_id: str, payload: JsonDict, progress: Progress) -> Upgraded:
@@ -100,17 +89,12 @@ def _stuck_still(house: House, operation: Operation) -> bool:
 
 def _same(known: Operation, version: str | None) -> None:
     """Raise UsageError where something else is asked for than was begun."""
-    release, tenant = _release(known), known.tenant
+    release, tenant = release_of(known), known.tenant
     if version not in (None, release):
         raise UsageError(
             f"an upgrade of {tenant} to {release} was cut off, and {version} is something else",
             hint=f"go on with it first: provision upgrade {tenant} --to {release}",
         )
-
-
-def _release(operation: Operation) -> str:
-    args: Any = operation.payload["args"]
-    return str(args["release"])
 
 
 def _served_again(house: House, tenant_id: str) -> datetime | None:

@@ -16,6 +16,7 @@ from provisioner.model.ports import Cloud, OperationDefinition, OperationStepDef
 from provisioner.model.rollout.frozen import why_not_now
 from provisioner.model.rollout.strategy import Gate
 from provisioner.ops.converge import MIGRATION_DEADLINE, Converge, mismatch
+from provisioner.ops.cut_off import refuse_overtaken
 from provisioner.ops.desired import thaw_args, thaw_target
 from provisioner.ops.house import House
 from provisioner.ops.machine import answer, command, machine_state
@@ -106,7 +107,8 @@ class Upgrade:
         return step
 
     def started(self, ctx: StepContext) -> None:
-        """On the record, whatever comes."""
+        """On the record, whatever comes. Raises RefusedError where something else has changed the tenant since."""
+        refuse_overtaken(self._house, ctx)
         self._house.ledger.set_lifecycle(ctx.tenant, Lifecycle.UPDATING, operation_id=ctx.operation_id)
 
     def baseline(self, ctx: StepContext) -> JsonDict:

@@ -22,11 +22,12 @@ _OWN: tuple[tuple[str, str], ...] = (
 )
 _OWN_PATTERNS = tuple((re.compile(pattern, re.IGNORECASE), words) for pattern, words in _OWN)
 
-_PASSING = re.compile(
-    r"RequestLimitExceeded|Throttl|TooManyRequests|Insufficient(?:Instance|Address|DBInstance)\w*Capacity"
-    r"|ServiceUnavailable|InternalError|InternalFailure|RequestTimeout|ReadTimeout|ConnectTimeout|EndpointConnectionError"
+PASSING = (
+    r"Throttl|RequestLimitExceeded|TooManyRequests|SlowDown|Rate exceeded"
+    r"|Insufficient\w*Capacity|InsufficientFreeAddresses|ServiceUnavailable|InternalError|InternalFailure|ServerInternal|(?:Connect|Read)Timeout|EndpointConnectionError"
 )
 """What AWS and botocore say of trouble that is neither the release's nor the tenant's, and that passes."""
+_PASSING = re.compile(PASSING)
 
 _VALUES: tuple[tuple[str, str], ...] = (
     # PostgreSQL's details quote the data that a statement met.

@@ -14,19 +14,17 @@ from provisioner.model.errors import (
 )
 from provisioner.model.json import JsonDict
 from provisioner.model.ports import StepContext
+from provisioner.model.rollout.fingerprint import PASSING
 from provisioner.ops.house import House
 
 NOT_THE_RELEASE_S = (AuthenticationError, CancelledError, LeaseHeldError, LeaseLostError)
 """What is raised whatever it meets: credentials, ^C, somebody else's lease or lock."""
 PAUSES = (5.0, 15.0, 45.0)
 _PASSES = re.compile(
-    r"Throttl|RequestLimitExceeded|TooManyRequests|SlowDown|Rate exceeded|PriorRequestNotComplete"
-    r"|Insufficient\w*Capacity|InsufficientFreeAddresses"
-    r"|ServiceUnavailable|InternalError|InternalFailure|ServerInternal"
-    r"|IncorrectInstanceState|IncorrectState|ResourceInUse|DependencyViolation|OperationAborted|ConcurrentModification"
-    r"|OperationInProgress|ConflictException|InvalidDBInstanceState|InvalidDBSnapshotState"
-    r"|Connection (?:was )?(?:reset|closed|refused)|(?:Connect|Read|connect|read) ?[Tt]ime(?:out|d out)"
-    r"|Could not connect to the endpoint|state is locked|currently locked"
+    PASSING + r"|PriorRequestNotComplete|IncorrectInstanceState|IncorrectState|ResourceInUse|DependencyViolation"
+    r"|OperationAborted|ConcurrentModification|OperationInProgress|ConflictException|InvalidDBInstanceState"
+    r"|InvalidDBSnapshotState|Connection (?:was )?(?:reset|closed|refused)|(?:connect|read) time(?:out|d out)"
+    r"|(?:Connect|Read) timed out|Could not connect to the endpoint|state is locked|currently locked"
 )
 
 Run = Callable[[StepContext], JsonDict]

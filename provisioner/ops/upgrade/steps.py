@@ -38,6 +38,7 @@ from provisioner.ops.upgrade.patience import NOT_THE_RELEASE_S, Run, patient
 from provisioner.ops.upgrade.stages import beside, switched
 from provisioner.ops.upgrade.undo import Undo
 
+_LOOKS, _BETWEEN = 3, 3.0
 STOP_DEADLINE = 900.0
 TARGET_DEADLINE = 600.0
 _SETTLED = ("draining", "initial")
@@ -120,6 +121,12 @@ class Upgrade:
         outputs, before = self._points.outputs(ctx), thaw_before(ctx)
         seen = self._house.prober.probe(outputs.url)
         wrong = mismatch(seen, before)
+        for _ in range(_LOOKS - 1):  # one answer that doesn't come says little
+            if wrong is None:
+                break
+            self._pause(ctx, _BETWEEN)
+            seen = self._house.prober.probe(outputs.url)
+            wrong = mismatch(seen, before)
         if wrong is not None and not ctx.payload.get("mends"):
             return {"failure": f"it was sick before the upgrade: {wrong}", "sick": True}
         return {"health": asdict(seen), "machine": outputs.machine_id, "url": outputs.url, "ill": wrong}

@@ -70,10 +70,13 @@ class RolloutRecords(LeaseRecords):
             return [_record(row, Wishes(), ()) for row in connection.execute(query).mappings()]
 
     def rollout_wishes(self, rollout_id: str) -> tuple[RolloutStatus, Wishes]:
-        """What changes of a rollout without its driver: where it is, and what operators want."""
+        """What changes of a rollout without its driver: where it is, and what operators want. Raises UsageError where
+        there is none of this id."""
         query = sa.select(*(rollouts.c[name] for name in ("id", "status", "pause", "abort", "rollback")))
         with self._database.read() as connection:
-            row = connection.execute(query.where(rollouts.c.id == rollout_id)).mappings().one()
+            row = connection.execute(query.where(rollouts.c.id == rollout_id)).mappings().one_or_none()
+            if row is None:
+                raise _unknown(rollout_id)
             return RolloutStatus(row["status"]), _wishes(connection, row)
 
     def wish(
@@ -221,8 +224,12 @@ def _find(connection: sa.Connection, rollout_id: str) -> sa.RowMapping | None:
 def _require(connection: sa.Connection, rollout_id: str) -> sa.RowMapping:
     row = _find(connection, rollout_id)
     if row is None:
-        raise UsageError(f"there is no rollout {rollout_id}", hint="provision rollout list")
+        raise _unknown(rollout_id)
     return row
+
+
+def _unknown(rollout_id: str) -> UsageError:
+    return UsageError(f"there is no rollout {rollout_id}", hint="provision rollout list")
 
 
 def _whole(connection: sa.Connection, row: sa.RowMapping) -> RolloutRecord:

@@ -14,7 +14,7 @@ from provisioner.model.recovery import BackupPolicy, PointKind, PointStatus, Rec
 from provisioner.model.retention import expired, kept
 from provisioner.model.stack import DatabaseArgs, StackArgs
 from provisioner.model.tenant import Tenant, Waiver
-from provisioner.ops import guard
+from provisioner.ops import guard, way_back
 from provisioner.ops.backup import active
 from provisioner.ops.converge import STACK_DEADLINE
 from provisioner.ops.desired import confirm_caller, freeze, known_databases, present_args, thaw_args, thaw_target
@@ -43,13 +43,15 @@ class Pruned:
 
 def look(house: House, tenant_id: str, policy: BackupPolicy) -> Pruned:
     """What would go now. Changes nothing. A failed point whose operation goes on is made good by that."""
-    points, now, needed = house.ledger.points(tenant=tenant_id), house.clock.now(), points_in_use(house, tenant_id)
+    points, now = house.ledger.points(tenant=tenant_id), house.clock.now()
+    over = expired(points, policy, now)
+    in_use = points_in_use(house, tenant_id) | way_back.needed(house, tenant_id, over)
     changing = unfinished(house, tenant_id)
     waiting = {o.id for o in (changing, unfinished(house, tenant_id, "backup")) if o}
     upgrades = changing is not None and changing.kind == "upgrade"  # its second machine is no part of what an end makes
     return Pruned(
         tenant_id,
-        [p.id for p in expired(points, policy, now) if p.operation_id not in waiting and p.id not in needed],
+        [p.id for p in over if p.operation_id not in waiting and p.id not in in_use],
         [suffix for suffix, day in replaced(house, tenant_id).items() if day < now.date() and not upgrades],
         [o.id for o in (unfinished(house, tenant_id, "prune"), unfinished(house, tenant_id, "end-database")) if own(o)],
         kept(points, policy, now),

@@ -46,7 +46,8 @@ class RolloutStore(Protocol):
         """Newest first, without their rows."""
 
     def rollout_wishes(self, rollout_id: str) -> tuple[RolloutStatus, Wishes]:
-        """What changes of a rollout without its driver: where it is, and what operators want."""
+        """What changes of a rollout without its driver: where it is, and what operators want. Raises UsageError where
+        there is none of this id."""
 
     def wish(
         self,

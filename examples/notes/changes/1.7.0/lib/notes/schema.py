@@ -10,7 +10,7 @@ MIGRATIONS = (
     """,
     # A constant default rewrites no row, and 1.0.0, which doesn't know the column, goes on writing.
     "ALTER TABLE notes ADD COLUMN pinned boolean NOT NULL DEFAULT false",
-    # No release before this one knows the new name: nobody serves meanwhile, and there is no way back without a restore.
+    # No release before this one knows the new name: nobody serves meanwhile, and only a restore leads back.
     "ALTER TABLE notes RENAME COLUMN body TO content",
     "CREATE INDEX notes_by_time ON notes (created_at)",
 )

@@ -6,8 +6,10 @@ import random
 import signal
 import subprocess
 import time
+import urllib.error
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
 
@@ -23,8 +25,22 @@ def make(installation: Installation, tenant: str, *notes: str) -> dict[str, int]
     installation.ok("new-tenant", tenant, "--tier", "trial")
     url = installation.show(tenant)["url"]
     for note in notes:
-        post(url + "/notes", {"body": note})
+        _post(url + "/notes", note)
     return tagged(installation, tenant)
+
+
+def _post(url: str, note: str) -> None:
+    """On a machine with much else to do a product that was well a moment ago may ask for patience."""
+    until = time.monotonic() + 30
+    while True:
+        try:
+            post(url, {"body": note})
+        except urllib.error.HTTPError as error:
+            if error.code != HTTPStatus.SERVICE_UNAVAILABLE or time.monotonic() > until:
+                raise
+            time.sleep(0.5)
+        else:
+            return
 
 
 def notes(installation: Installation, tenant: str) -> set[str]:

@@ -152,7 +152,7 @@ VALUE_CASES: list[Case] = [
         "reserved id",
         HEAD + "tenants:\n  all: {}\n",
         "tenants.yaml:42:3: tenants/all: is reserved (not to be used: admin, all, api, fleet, localhost, "
-        "mail, none, provision, provision-check, reap, report, show, status, www)",
+        "mail, none, provision, provision-check, reap, report, rollout, show, status, www)",
     ),
     raw(
         "a drill's id",

@@ -126,7 +126,7 @@ def test_an_addition_that_would_not_be_valid_is_refused_with_all_reasons(write: 
         registry.add_tenant(path, "all", {"tier": "standrad", "ring": 7, "region": "eu-west-2"})
     assert caught.value.message == (
         "tenants/all: is reserved (not to be used: admin, all, api, fleet, localhost, mail, none, provision, "
-        "provision-check, reap, report, show, status, www)\n"
+        "provision-check, reap, report, rollout, show, status, www)\n"
         "tenants/all/ring: must be 0..3, not 7"
     )
     with pytest.raises(UsageError, match=r"^tenants/new/tier: unknown tier 'gold' \(tiers: standard, trial\)$"):

@@ -5,7 +5,7 @@ under way, and asks. A rollout has one driver at a time, by a lease of its own.
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -113,14 +113,14 @@ class _Driver:
         found = settled(self._house.registry(), present, self._rows.values(), decision, note)
         return found is not None and self._told(found, seen)
 
-    def _begin(self, tenants: Iterable[str], seen: Seen) -> None:
+    def _begin(self, tenants: Sequence[str], seen: Seen) -> None:
         """Each only as long as no operator wants something else by now."""
         state = _S.REVERTING if seen[1].rollback else _S.RUNNING
+        why = self._changed() if tenants and state is _S.RUNNING else None
+        if why is not None:
+            self._house.ledger.wish(self._record.id, pause=why)
+            return
         for tenant in tenants:
-            why = self._changed() if state is _S.RUNNING else None
-            if why is not None:
-                self._house.ledger.wish(self._record.id, pause=why)
-                return
             if not self._set(tenant, state, operation=new_id(self._house.clock), seen=seen):
                 return
 

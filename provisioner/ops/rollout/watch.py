@@ -49,6 +49,10 @@ class Watch:
         if clock.monotonic() < self._next:
             return []
         moved = set(self._watched(rows, clock.now()))
+        if not moved:
+            self._misses = {}
+            return []  # who looks all the time must not read the whole fleet for it
+        self._next = clock.monotonic() + EVERY
         # One that somebody suspends, restores, retires or moves further meanwhile isn't sick.
         active = [
             r
@@ -62,7 +66,6 @@ class Watch:
             return []
         with ThreadPoolExecutor(max_workers=min(_AT_ONCE, len(watched))) as pool:
             found = list(pool.map(lambda tenant: self._house.prober.probe(urls[tenant], timeout=_TIMEOUT), watched))
-        self._next = clock.monotonic() + EVERY
         if self._in_the_dark(found):
             return []
         return [pair for pair in map(self._count, watched, map(self._wrong, watched, found)) if pair is not None]

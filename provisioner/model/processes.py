@@ -49,6 +49,13 @@ def exists(pid: int) -> bool:
     return True
 
 
+def acts(pid: int) -> bool:
+    """Whether this place has a process of that number that may still do something: a zombie, which stays until its
+    parent or init asks for it, doesn't."""
+    found = stat(pid)
+    return exists(pid) and not (found is not None and found.dead)
+
+
 def over(pid: int, started: str) -> bool:
     """Whether that very process of this place is proven to be over: gone, a zombie, or its pid another's by now."""
     if not exists(pid):

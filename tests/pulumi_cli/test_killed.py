@@ -97,15 +97,19 @@ def complete(installation: Installation, tenant: str) -> None:
 
 
 def test_provision_killed_while_the_cli_creates(installation: Installation) -> None:
-    """The CLI outlives `provision`: the next command ends it first, and then looks."""
+    """The CLI outlives `provision`: the next command ends it first, and then looks.
+
+    By itself it ends within milliseconds, of the broken pipe to its program; so it is stopped first, as one that hangs.
+    """
     installation.ok("sandbox", "start")
     hold(installation, "rds", "DescribeDBInstances", 1)
     words = ["new-tenant", "orphan", "--tier", "trial", "--engine", "pulumi"]
     process = installation.start(*words)
     until(lambda: "database" in creating(installation, "orphan"))
     time.sleep(1.0)
+    os.kill(running_cli(installation, "orphan").pid, signal.SIGSTOP)
     process.kill()
-    process.communicate()
+    process.wait()
     left = running_cli(installation, "orphan")
     installation.ok("sandbox", "fault", "clear")
     again = installation.ok(*words)

@@ -46,7 +46,7 @@ class Lock:
         """Whether one of these, which are over, made it. Nobody else's lock is judged, nor one that a living process of
         that number may have made."""
         made = any((c.host, c.pid) == (self.host, self.pid) for c in children)
-        return made and not processes.exists(self.pid)
+        return made and not processes.acts(self.pid)
 
     def __str__(self) -> str:
         return f"{self.user}@{self.host}, process {self.pid}, since {self.at}"

@@ -17,6 +17,7 @@ def test_this_process() -> None:
     assert found is not None
     assert (found.dead, found.session) == (False, os.getsid(0))
     assert processes.exists(os.getpid())
+    assert processes.acts(os.getpid())
     assert not processes.over(os.getpid(), found.started)
     assert processes.over(os.getpid(), "1"), "the pid is another process's now"
 
@@ -25,6 +26,7 @@ def test_this_process() -> None:
 def test_nobody(pid: int) -> None:
     assert processes.stat(pid) is None
     assert not processes.exists(pid)
+    assert not processes.acts(pid)
     assert processes.over(pid, "1")
 
 
@@ -35,6 +37,8 @@ def test_a_zombie_is_over() -> None:
     assert found is not None
     assert found.dead
     assert processes.over(process.pid, found.started)
+    assert processes.exists(process.pid)
+    assert not processes.acts(process.pid)
     process.wait()
 
 
@@ -44,6 +48,7 @@ def test_another_user_s_process_exists(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(os, "kill", refused)
     assert processes.exists(NOBODY)
+    assert processes.acts(NOBODY)
     assert not processes.over(NOBODY, "1"), "it can't be read, as with hidepid: nothing is proven"
 
 

@@ -123,6 +123,14 @@ def test_a_living_process_of_that_number_may_have_made_it(monkeypatch: pytest.Mo
     assert not locked(lock(ours.pid)).left_by([ours])
 
 
+def test_a_zombie_of_that_number_writes_no_more() -> None:
+    """Its parent was killed, and init takes seconds to ask for what became of it."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert locked(lock(process.pid)).left_by([replace(ended(), pid=process.pid)])
+    process.wait()
+
+
 def test_one_strange_lock_among_ours_counts() -> None:
     ours = ended()
     error = locked(lock(ours.pid), lock(ended().pid))

@@ -14,6 +14,7 @@ from tests.pulumi_cli.programs import Action, Program, histories, programs
 from tests.pulumi_cli.twins import Twins, made, normal
 
 EXAMPLES = int(os.environ.get("PROVISION_LIKENESS", "12"))
+"""With every run of the tests the same 12; the search among others is `make likeness`."""
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +26,7 @@ def twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Twins]:
 ALIKE = settings(
     max_examples=EXAMPLES,
     deadline=None,
+    derandomize="PROVISION_LIKENESS" not in os.environ,
     database=None,
     print_blob=True,
     suppress_health_check=list(HealthCheck),

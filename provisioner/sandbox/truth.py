@@ -10,6 +10,7 @@ _ENFORCED = (
     "every machine is a process of its own that runs its image",
     "Elastic IPs and load balancers forward to their targets only",
     "SSM commands run on their machine",
+    "CPU and disk of machines, and CPU, storage and connections of databases, are measured on the bodies",
     "access keys must be the operator's, an IAM user's, or a role session's that hasn't expired",
 )
 _NOT_ENFORCED = (

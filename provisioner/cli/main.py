@@ -13,6 +13,7 @@ from provisioner.cli import (
     deployer,
     doctor,
     drill,
+    forecasting,
     life,
     operations,
     registry,
@@ -59,6 +60,7 @@ tenants.register(app)
 life.register(app)
 backup.register(app)
 drill.register(app)
+forecasting.register(app)
 bundle.register(app)
 rollout.register(app)
 worker.register(app)

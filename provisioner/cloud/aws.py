@@ -1,7 +1,7 @@
 """The `Cloud` port over boto3."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from provisioner.cloud import (
@@ -11,6 +11,7 @@ from provisioner.cloud import (
     leftovers,
     lookup,
     machines,
+    measured,
     permissions,
     quotas,
     secrets,
@@ -23,7 +24,9 @@ from provisioner.model.cloud import (
     CommandResult,
     Database,
     Machine,
+    Metric,
     Quota,
+    Reading,
     Restorable,
     Snapshot,
     StoredFile,
@@ -126,6 +129,9 @@ class AwsCloud:
         self, type_: str, inputs: Mapping[str, Json], tags: Mapping[str, str], known: Collection[str]
     ) -> str | None:
         return lookup.find(self._clients, type_, inputs, tags, known)
+
+    def readings(self, metrics: Sequence[Metric], start: datetime, end: datetime) -> list[list[Reading]]:
+        return measured.readings(self._clients, metrics, start, end)
 
     def quotas(self) -> list[Quota]:
         return quotas.quotas(self._clients)

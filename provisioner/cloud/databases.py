@@ -99,4 +99,6 @@ def _database(raw: dict[str, Any]) -> Database:
         port=endpoint.get("Port"),
         deletion_protection=bool(raw.get("DeletionProtection")),
         master_secret_arn=(raw.get("MasterUserSecret") or {}).get("SecretArn"),
+        storage_gib=raw.get("AllocatedStorage"),
+        max_storage_gib=raw.get("MaxAllocatedStorage"),
     )

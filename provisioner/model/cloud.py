@@ -43,7 +43,8 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """An RDS instance of a tenant. `status` as RDS says it; `address` and `port` are None until it is available."""
+    """An RDS instance of a tenant. `status` as RDS says it; `address` and `port` are None until it is available.
+    `max_storage_gib`: up to where RDS enlarges its storage by itself; None where it doesn't."""
 
     identifier: str
     resource_id: str
@@ -52,6 +53,8 @@ class Database:
     port: int | None
     deletion_protection: bool
     master_secret_arn: str | None
+    storage_gib: int | None = None
+    max_storage_gib: int | None = None
 
     @property
     def broken(self) -> bool:
@@ -96,6 +99,25 @@ class Quota:
     def left(self) -> float:
         """How many more can be made."""
         return self.limit - self.used
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A series of CloudWatch as it is asked for: the `statistic` of each `period` (seconds)."""
+
+    namespace: str
+    name: str
+    dimensions: Mapping[str, str]
+    statistic: str
+    period: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a metric was in one period; `at` is the middle of it."""
+
+    at: datetime
+    value: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,9 @@ from provisioner.model.cloud import (
     Database,
     Health,
     Machine,
+    Metric,
     Quota,
+    Reading,
     Restorable,
     Snapshot,
     StoredFile,
@@ -303,6 +305,9 @@ class Cloud(Protocol):
         `type_` is Pulumi's token, `inputs` what it was to be made with (secrets left out), `tags` what every resource
         of the stack is tagged with, `known` the ids of live resources that the state has in the same place. Raises
         UnsupportedError for a type that can't be looked up, ProvisionError where more than one is found."""
+
+    def readings(self, metrics: Sequence[Metric], start: datetime, end: datetime) -> list[list[Reading]]:
+        """What each metric was from `start` to `end`, oldest first, without periods in which nothing was measured."""
 
     def quotas(self) -> list[Quota]:
         """The account's limits in this region that tenants use up. The sandbox has none: UnsupportedError."""

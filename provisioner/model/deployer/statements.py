@@ -238,7 +238,7 @@ def front(place: Place) -> list[Statement]:
 
 
 def watch(place: Place) -> list[Statement]:
-    """Alarms, topics, commands on machines, and the account's limits."""
+    """Alarms, metrics, topics, commands on machines, and the account's limits."""
     machines = {"StringEquals": {"ssm:resourceTag/provision:tenant": TENANT}}
     return [
         statement("Topics", TOPICS, topics(place)),
@@ -246,6 +246,7 @@ def watch(place: Place) -> list[Statement]:
         statement("LookAtTopics", ["sns:ListTagsForResource"], [place.arn("sns", physical("*"))]),
         statement("Alarms", ALARMS, alarms(place)),
         statement("SeeAlarms", ["cloudwatch:DescribeAlarms"], [place.arn("cloudwatch", "alarm:*")]),
+        statement("SeeMetrics", ["cloudwatch:GetMetricData"], ["*"]),
         statement(
             "LookAtAlarms", ["cloudwatch:ListTagsForResource"], [place.arn("cloudwatch", f"alarm:{physical('*')}")]
         ),

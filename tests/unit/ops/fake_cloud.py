@@ -15,7 +15,9 @@ from provisioner.model.cloud import (
     CommandResult,
     Database,
     Machine,
+    Metric,
     Quota,
+    Reading,
     Restorable,
     Snapshot,
     StoredFile,
@@ -85,6 +87,7 @@ class FakeCloud:
     objects: dict[str, bytes] = field(default_factory=lambda: {"provision-export/database.dump": b"dump"})
     answers: dict[str, Any] = field(default_factory=lambda: dict(ANSWERS))
     refuse_stop: ProvisionError | None = None
+    measured: dict[str, list[Reading]] = field(default_factory=dict)
     full: bool = False
 
     def caller(self) -> Caller:
@@ -100,7 +103,13 @@ class FakeCloud:
 
     def database(self, identifier: str) -> Database | None:
         status = self.database_status.get(identifier)
-        return Database(identifier, f"db-{identifier}", status, "127.9.1.2", 5432, False, None) if status else None
+        if status is None:
+            return None
+        return Database(identifier, f"db-{identifier}", status, "127.9.1.2", 5432, False, None, storage_gib=20)
+
+    def readings(self, metrics: Sequence[Metric], start: datetime, end: datetime) -> list[list[Reading]]:
+        """Those of `measured`, by the metric's name, in that time."""
+        return [[r for r in self.measured.get(m.name, []) if start <= r.at < end] for m in metrics]
 
     def databases(self, tenant: str) -> list[Database]:
         return [d for d in (self.database(name) for name in self.database_status) if d is not None]

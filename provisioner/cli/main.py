@@ -12,6 +12,7 @@ from provisioner.cli import (
     bundle,
     deployer,
     doctor,
+    drift,
     drill,
     forecasting,
     life,
@@ -57,6 +58,7 @@ def root(
 
 
 tenants.register(app)
+drift.register(app)
 life.register(app)
 backup.register(app)
 drill.register(app)

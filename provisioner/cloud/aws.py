@@ -14,6 +14,7 @@ from provisioner.cloud import (
     measured,
     permissions,
     quotas,
+    rules,
     secrets,
     snapshots,
     storage,
@@ -23,6 +24,7 @@ from provisioner.model.cloud import (
     Caller,
     CommandResult,
     Database,
+    GroupRule,
     Machine,
     Metric,
     Quota,
@@ -85,6 +87,12 @@ class AwsCloud:
 
     def addressed(self, tenant: str) -> list[str]:
         return machines.addressed(self._clients, tenant)
+
+    def group_rules(self, groups: Collection[str]) -> list[GroupRule]:
+        return rules.group_rules(self._clients, groups)
+
+    def revoke_rule(self, rule: GroupRule) -> None:
+        rules.revoke_rule(self._clients, rule)
 
     def start_database(self, identifier: str) -> None:
         databases.start_database(self._clients, identifier)

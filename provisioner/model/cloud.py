@@ -63,6 +63,24 @@ class Database:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupRule:
+    """One rule of a security group. `peer`: addresses, a prefix list, or another group."""
+
+    id: str
+    group: str
+    egress: bool
+    protocol: str
+    from_port: int | None
+    to_port: int | None
+    peer: str
+
+    def __str__(self) -> str:
+        ports = f" {self.from_port}" if self.from_port == self.to_port else f" {self.from_port}-{self.to_port}"
+        what = "everything" if self.protocol == "-1" else self.protocol + ("" if self.from_port is None else ports)
+        return f"{what} {'to' if self.egress else 'from'} {self.peer}"
+
+
+@dataclass(frozen=True, slots=True)
 class CommandResult:
     """How a command on a machine ended. Output is cut to 24,000 characters, as SSM does."""
 

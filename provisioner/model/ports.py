@@ -13,6 +13,7 @@ from provisioner.model.cloud import (
     Caller,
     CommandResult,
     Database,
+    GroupRule,
     Health,
     Machine,
     Metric,
@@ -251,6 +252,12 @@ class Cloud(Protocol):
 
     def addressed(self, tenant: str) -> list[str]:
         """Machines to which an Elastic IP of the tenant points."""
+
+    def group_rules(self, groups: Collection[str]) -> list[GroupRule]:
+        """All rules of these security groups, sorted by id."""
+
+    def revoke_rule(self, rule: GroupRule) -> None:
+        """Take a rule of a security group away; one that is gone is success."""
 
     def start_database(self, identifier: str) -> None:
         """Begin to start it; one that runs or starts is success."""

@@ -9,6 +9,8 @@ from typing import Literal
 from provisioner.model.json import digest
 from provisioner.model.recovery import BackupPolicy
 
+DRIFT_HOURS = 24
+
 
 class CloudKind(StrEnum):
     """Where a target runs."""
@@ -56,12 +58,14 @@ class Sizing:
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """A commercial size: its name, what it buys, and words for people who sell it."""
+    """A commercial size: its name, what it buys, and words for people who sell it. `drift_hours`: hours between two
+    looks of a worker for what somebody changed by hand."""
 
     name: str
     sizing: Sizing
     description: str | None = None
     backup: BackupPolicy = field(default_factory=BackupPolicy)
+    drift_hours: int = DRIFT_HOURS
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +175,7 @@ class Tenant:
     waivers: tuple[Waiver, ...] = ()
     name: str | None = None
     backup: BackupPolicy = field(default_factory=BackupPolicy)
+    drift_hours: int = DRIFT_HOURS
     channel: str | None = None
     pin: Pin | None = None
     hold: Hold | None = None

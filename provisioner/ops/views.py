@@ -37,7 +37,7 @@ class HealthView:
 class TenantView:
     """One tenant as `show` gives it. `machine`, `database`, `stack` and `recovery` are empty until they exist.
     `recovery`: the newest recovery point with its moment, when a restore was last proven, and the day on which an
-    offboarded tenant may be retired."""
+    offboarded tenant may be retired. `drift`: how many differences of each weight the last look found, and when."""
 
     id: str
     state: str
@@ -53,6 +53,7 @@ class TenantView:
     database: dict[str, Any] = field(default_factory=dict)
     stack: dict[str, Any] = field(default_factory=dict)
     recovery: dict[str, Any] = field(default_factory=dict)
+    drift: dict[str, Any] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     cause: str | None = None
     open_operation: str | None = None
@@ -130,6 +131,7 @@ def _view(tenant: Tenant | None, record: TenantRecord | None) -> TenantView:
         database=_fact(facts, "database"),
         stack=_fact(facts, "stack"),
         recovery=_recovery(facts),
+        drift={**facts["drift"].value, "looked_at": facts["drift"].at.isoformat()} if "drift" in facts else {},
         labels=dict(tenant.labels) if tenant else {},
         cause=record.cause if record else None,
     )

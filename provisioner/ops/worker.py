@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
 
-from provisioner.model.due import backup_due, drill_due, slot
+from provisioner.model.due import backup_due, drift_due, drill_due, slot
 from provisioner.model.json import digest
 from provisioner.model.ledger import Fact, Operation, OperationStatus, TenantRecord
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import Progress
 from provisioner.model.recovery import PointKind, PointStatus, Verdict
 from provisioner.model.tenant import Tenant
-from provisioner.ops import backup, drill, offboard, prune, reaping, rest
+from provisioner.ops import backup, drift, drill, offboard, prune, reaping, rest
 from provisioner.ops.allowed import due_day
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.lanes import NOTHING, Done, Job, Lanes, Patience
@@ -192,6 +192,23 @@ def _of_active(
     # A backup that is gone on with comes before it.
     if _drill_due(house, tenant, record.facts.get("drill"), now, PointStatus.AVAILABLE, PointStatus.CREATING):
         yield Job(tenant.id, "drill", f"every {policy.drill_days} days", partial(_prove, house, registry, tenant))
+    if _drift_due(tenant, record.facts.get("drift"), now):
+        yield Job(tenant.id, "drift", f"every {tenant.drift_hours} h", partial(_look, house, registry, tenant))
+
+
+def _drift_due(tenant: Tenant, last: Fact | None, now: datetime) -> bool:
+    return drift_due(last.at if last else None, tenant.drift_hours, now)
+
+
+def _look(house: House, registry: RegistryView, tenant: Tenant, _: Progress) -> object:
+    """Somebody may have looked since. What is being changed is looked at when that has ended. A plan that the firewall
+    would refuse was looked at all the same."""
+    if not _drift_due(tenant, house.ledger.fact(tenant.id, "drift"), house.clock.now()):
+        return NOTHING
+    [found] = drift.look(house, registry, [tenant]).tenants
+    if found.error is not None:
+        raise found.error
+    return NOTHING if found.standing == "skipped" else found
 
 
 def _backup_due(house: House, tenant: Tenant, now: datetime) -> bool:

@@ -45,7 +45,7 @@ def target(name: str, entry: Plain) -> Target:
 def tier(name: str, entry: Plain) -> Tier:
     """A tier under its name."""
     sizing = Sizing(**{f.name: entry[f.name] for f in fields(Sizing)})
-    return Tier(name, sizing, entry["description"], BackupPolicy(**entry["backup"]))
+    return Tier(name, sizing, entry["description"], BackupPolicy(**entry["backup"]), entry["drift_hours"])
 
 
 def release(version: str, entry: Plain, folder: Path) -> Release:
@@ -110,6 +110,7 @@ def tenant(
         waivers=tuple(Waiver(**{**w, "expires": date.fromisoformat(w["expires"])}) for w in entry["waivers"]),
         name=entry["name"],
         backup=tier.backup,
+        drift_hours=tier.drift_hours,
     )
 
 

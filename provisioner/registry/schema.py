@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from provisioner.model.recovery import BackupPolicy
+from provisioner.model.tenant import DRIFT_HOURS
 from provisioner.registry import fields as f
 from provisioner.registry.entry import RECORD, Entry
 from provisioner.registry.policy import Policy, Update, forbidden, live, replace, restart
@@ -191,6 +192,9 @@ class TierEntry(Entry):
     )
     backup: Annotated[BackupEntry, f.SECTION, live("see its fields", "nothing: it holds at once")] = Field(
         default_factory=BackupEntry, description="Recovery points: how often, how long, how fast, and when proven."
+    )
+    drift_hours: Annotated[int, Field(ge=1, le=168), _SCHEDULE] = Field(
+        default=DRIFT_HOURS, description="Hours from one look for changes by hand to the next."
     )
 
 

@@ -14,6 +14,7 @@ from provisioner.model.cloud import (
     Caller,
     CommandResult,
     Database,
+    GroupRule,
     Machine,
     Metric,
     Quota,
@@ -89,6 +90,7 @@ class FakeCloud:
     refuse_stop: ProvisionError | None = None
     measured: dict[str, list[Reading]] = field(default_factory=dict)
     full: bool = False
+    rules: list[GroupRule] = field(default_factory=list)
 
     def caller(self) -> Caller:
         if not self.known:
@@ -147,6 +149,13 @@ class FakeCloud:
 
     def addressed(self, tenant: str) -> list[str]:
         return ["i-1"]
+
+    def group_rules(self, groups: Collection[str]) -> list[GroupRule]:
+        return [rule for rule in self.rules if rule.group in groups]
+
+    def revoke_rule(self, rule: GroupRule) -> None:
+        self.calls.append(f"revoke {rule.id}")
+        self.rules = [other for other in self.rules if other.id != rule.id]
 
     def start_database(self, identifier: str) -> None:
         self.calls.append(f"start {identifier}")

@@ -22,10 +22,11 @@ from provisioner.ops.house import House
 
 FACT = "forecast"
 _GIB = 1024**3
-_COARSE, _FINE = 3600, 60
+_COARSE, _MIDDLE, _FINE = 3600, 300, 60
 # The sandbox may be told to measure faster than CloudWatch would.
 _FINE_SANDBOX = 1
-_FINE_FOR = timedelta(hours=3)
+_MIDDLE_FOR, _FINE_FOR = timedelta(days=3), timedelta(hours=3)
+_ENOUGH = 72  # hours, by which peaks can be compared
 _STEADY, _PEAKS = Rules(), Rules(peaks=True)
 _GONE = (None, Lifecycle.REQUESTED, Lifecycle.RETIRED)
 
@@ -114,7 +115,7 @@ def _outlooks(house: House, tenant: Tenant, record: TenantRecord | None) -> list
     questions = _questions(tenant, record, cloud)
     now = house.clock.now()
     fine = _FINE_SANDBOX if tenant.target.cloud is CloudKind.SANDBOX else _FINE
-    measured = _measured(cloud, [q.metric for q in questions], now, fine)
+    measured = _measured(cloud, questions, now, fine)
     return [
         Outlook(q.resource, q.unit, _answer(q, readings, now), growth(q.resource, tenant.sizing))
         for q, readings in zip(questions, measured, strict=True)
@@ -127,13 +128,22 @@ def _silent(record: TenantRecord | None) -> str | None:
     return "it is suspended" if record.lifecycle is Lifecycle.SUSPENDED else None
 
 
-def _measured(cloud: Cloud, metrics: Sequence[Metric], now: datetime, fine: int) -> list[list[Reading]]:
-    """By the hour, and more finely at the end: what has begun to run wild can't wait for an hour's mean."""
-    at = now.astimezone(UTC)
-    since = (at - _FINE_FOR).replace(minute=0, second=0, microsecond=0)
-    coarse = cloud.readings(metrics, since - _STEADY.back, since)
-    finely = cloud.readings([replace(m, period=fine) for m in metrics], since, at)
-    return [[*before, *after] for before, after in zip(coarse, finely, strict=True)]
+def _measured(cloud: Cloud, questions: Sequence[_Question], now: datetime, fine: int) -> list[list[Reading]]:
+    """By the hour, and more finely towards the end: what is young has few hours, and what has begun to run wild can't
+    wait for an hour's mean. Peaks are of one kind all along: those of minutes are higher than those of hours."""
+    end = now.astimezone(UTC)
+    edge = end.replace(minute=0, second=0, microsecond=0)
+    metrics = [q.metric for q in questions]
+    coarse = cloud.readings(metrics, edge - _STEADY.back, end)
+    middle = cloud.readings([replace(m, period=_MIDDLE) for m in metrics], edge - _MIDDLE_FOR, edge - _FINE_FOR)
+    finely = cloud.readings([replace(m, period=fine) for m in metrics], edge - _FINE_FOR, end)
+    found = []
+    for question, hours, minutes, last in zip(questions, coarse, middle, finely, strict=True):
+        if question.rules.peaks and len(hours) >= _ENOUGH:
+            found.append(hours)
+        else:
+            found.append([*(r for r in hours if r.at < edge - _MIDDLE_FOR), *minutes, *last])
+    return found
 
 
 def _answer(question: _Question, readings: Sequence[Reading], now: datetime) -> Forecast:

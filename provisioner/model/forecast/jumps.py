@@ -43,7 +43,8 @@ def _split(points: Sequence[Point], start: int, limit: float) -> list[Jump]:
 def _sizes(points: Sequence[Point]) -> dict[int, float]:
     if len(points) <= 3 * WINDOW:
         return {}
-    return {i: _size(points, i) for i in range(WINDOW, len(points) - WINDOW + 1)}
+    steady = median(_slope(a, b) for a, b in pairwise(points))
+    return {i: _size(points, i, steady) for i in range(WINDOW, len(points) - WINDOW + 1)}
 
 
 def middle(points: Sequence[Point]) -> Point:
@@ -51,16 +52,21 @@ def middle(points: Sequence[Point]) -> Point:
     return median(x for x, _ in points), median(y for _, y in points)
 
 
-def _size(points: Sequence[Point], index: int) -> float:
+def _size(points: Sequence[Point], index: int, steady: float) -> float:
     before, after = middle(points[index - WINDOW : index]), middle(points[index : index + WINDOW])
     across, rise = after[0] - before[0], after[1] - before[1]
+    # Near an end there is little to measure growth by: what there is, and what it mostly is.
+    back, ahead = min(_SLOPE, index - WINDOW), min(_SLOPE, len(points) - index - WINDOW)
     slopes = []
-    if index >= WINDOW + _SLOPE:
-        slopes.append(_slope(middle(points[index - WINDOW - _SLOPE : index - _SLOPE]), before))
-    if len(points) - index >= WINDOW + _SLOPE:
-        slopes.append(_slope(after, middle(points[index + _SLOPE : index + _SLOPE + WINDOW])))
-    if not slopes:
-        slopes.append(median(_slope(a, b) for a, b in pairwise(points)))
+    if back >= WINDOW:
+        slopes.append(_slope(middle(points[index - WINDOW - back : index - back]), before))
+    else:
+        slopes += [steady, _slope(points[index - WINDOW], points[index - 1])]
+    if ahead >= WINDOW:
+        slopes.append(_slope(after, middle(points[index + ahead : index + ahead + WINDOW])))
+    else:
+        # What goes up may go on to; what goes down at the end was cleaned up.
+        slopes.append(max(steady, _slope(points[index], points[index + WINDOW - 1])))
     return rise - max(min(slopes) * across, min(max(slopes) * across, rise))
 
 

@@ -8,6 +8,7 @@ weekday.
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import hypot, isfinite
 from statistics import median
 
@@ -17,6 +18,7 @@ HOUR, DAY = 3600.0, 86400.0
 _HOURS, _WEEKDAYS = 24, 7
 _SHORT, _MIDDLE, _LONG = 3 * DAY, 9 * DAY, 28 * DAY
 _BLOCKS = 48  # of a series that is too short for seasons
+_ROOM = 1.2  # of a block for one measurement, which may come a little late
 PEAK = 0.95
 _SEEN = 0.6  # of half a period, on both sides
 
@@ -77,7 +79,8 @@ def blocks(points: Sequence[Point], *, peaks: bool) -> Blocks:
     """The finer, the shorter the series. `peaks`: a block's highest values count, not its middle."""
     span = points[-1][0] - points[0][0]
     if span < _SHORT:
-        return _cut(points, span / _BLOCKS, _NONE, peaks=peaks)
+        usual = median(b - a for (a, _), (b, _) in pairwise(points))
+        return _cut(points, max(span / _BLOCKS, _ROOM * usual), _NONE, peaks=peaks)
     grain = 2 * HOUR if span < _MIDDLE else 6 * HOUR if span < _LONG else DAY
     if peaks:
         return _weekly(_cut(points, grain, _NONE, peaks=True), span)

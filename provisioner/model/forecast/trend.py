@@ -19,9 +19,11 @@ from provisioner.model.forecast.robust import Slope, lag_one, median_error, norm
 from provisioner.model.forecast.series import Point
 
 _MANY = 3  # jumps: no longer events, but how it grows and shrinks
-_PIECE = 7  # blocks at least on both sides of a bend
+_PIECE = 5  # blocks at least on both sides of a bend
+_LONG = 14  # blocks at least of what bends
 _STRIDE = 5  # blocks, over which the steps of a walk are measured
 _SURE = 0.98
+_SHARP = 0.03
 _BEND = 0.5  # of the squares that one line leaves, two may leave at most
 
 
@@ -69,13 +71,27 @@ def trend(points: Sequence[Point], floor: float, confidence: float) -> Trend:
     ups = sum(1 for j in found if j.by > 0)
     if len(found) >= _MANY or ups > 1:
         return _walk(points, confidence)
-    edges = [0, *(j.index for j in found), len(points)]
-    pieces = [points[a:b] for a, b in pairwise(edges)]
+    pieces = _pieces(points, found)
     line = _line(pieces, confidence)
+    if line is not None and not _explained(pieces, found, line.slope, floor):
+        found, pieces = [], [points]
+        line = _line(pieces, confidence)
     if line is not None:
         return replace(line, jumps=tuple(found))
     since = pieces[-1]
     return _bent(since, confidence) or _curve(since, confidence) or _walk(points, confidence)
+
+
+def _pieces(points: Sequence[Point], found: Sequence[Jump]) -> list[Sequence[Point]]:
+    return [points[a:b] for a, b in pairwise([0, *(j.index for j in found), len(points)])]
+
+
+def _explained(pieces: Sequence[Sequence[Point]], found: Sequence[Jump], slope: float, floor: float) -> bool:
+    """Whether the pieces lie as far from each other as they jumped. Where growth began shortly before a small jump,
+    what grew would be taken for a part of it."""
+    levels = [median(y - slope * x for x, y in piece) for piece in pieces]
+    steps = [b - a for a, b in pairwise(levels)]
+    return all(abs(s - j.by) <= max(floor, abs(j.by) / 2) for s, j in zip(steps, found, strict=True))
 
 
 def _line(pieces: Sequence[Sequence[Point]], confidence: float) -> Trend | None:
@@ -116,7 +132,7 @@ def _residuals(piece: Sequence[Point], slope: float) -> list[float]:
 def _bent(points: Sequence[Point], confidence: float) -> Trend | None:
     """The line after the one place where two lines leave least, unless one line leaves little more, or what they leave
     wanders too."""
-    if len(points) < 2 * _PIECE:
+    if len(points) < _LONG:
         return None
     places = range(_PIECE, len(points) - _PIECE + 1)
     sums = {place: _squares(points[:place]) + _squares(points[place:]) for place in places}
@@ -125,7 +141,8 @@ def _bent(points: Sequence[Point], confidence: float) -> Trend | None:
         return None
     before, after = points[:best], points[best:]
     both = [r for piece in (before, after) for r in _residuals(piece, theil_sen([piece], 1.0, confidence).value)]
-    if spread(both) and wanders(both, chosen=True):
+    # A walk may look like two lines, but never so much.
+    if sums[best] > _SHARP * _squares(points) and wanders(both, chosen=True):
         return None
     lag = max(0.0, min(0.9, lag_one(both) + 1 / len(both)))
     inflation = (1 + lag) / (1 - lag)
@@ -148,7 +165,7 @@ def _squares(points: Sequence[Point]) -> float:
 
 
 def _curve(points: Sequence[Point], confidence: float) -> Trend | None:
-    if len(points) < 2 * _PIECE or min(y for _, y in points) <= 0:
+    if len(points) < _LONG or min(y for _, y in points) <= 0:
         return None
     found = _line([[(x, log(y)) for x, y in points]], confidence)
     return replace(found, kind="curve") if found is not None and found.slope > 0 else None

@@ -1,11 +1,11 @@
 """`forecast`: what is asked of the cloud, what it means, and what the ledger keeps."""
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 
 import pytest
 
-from provisioner.model.cloud import Reading
+from provisioner.model.cloud import Metric, Reading
 from provisioner.model.errors import AuthenticationError
 from provisioner.model.forecast.forecast import Verdict
 from provisioner.model.forecast.resources import Resource, connections, growth
@@ -71,6 +71,24 @@ def test_what_is_not_measured_is_unknown_and_never_fine(lived: FakeHouse) -> Non
     assert unknown == {Resource.DISK, Resource.STORAGE, Resource.CONNECTIONS}
     assert {found[r].forecast.why for r in unknown} == {"nothing was measured"}
     assert found[Resource.CPU].forecast.verdict is Verdict.NOT_BEFORE
+
+
+@pytest.mark.parametrize("hours", [2, 7, 12, 30, 80])
+def test_a_young_tenant_has_no_gaps(lived: FakeHouse, monkeypatch: pytest.MonkeyPatch, hours: int) -> None:
+    """The cloud gives what was asked: a value for each period of its life."""
+    born = lived.clock.at - timedelta(hours=hours)
+
+    def readings(metrics: Sequence[Metric], start: datetime, end: datetime) -> list[list[Reading]]:
+        found = []
+        for metric in metrics:
+            count = int((end - max(start, born)).total_seconds() / metric.period)
+            steps = [timedelta(seconds=metric.period * (n + 0.5)) for n in range(count)]
+            found.append([Reading(max(start, born) + step, 50.0) for step in steps])
+        return found
+
+    monkeypatch.setattr(lived.fake_cloud, "readings", readings)
+    found = asked(lived)
+    assert {found[r].forecast.verdict for r in (Resource.DISK, Resource.CPU)} == {Verdict.NOT_BEFORE}
 
 
 def test_the_ledger_keeps_what_runs_out_first(lived: FakeHouse) -> None:

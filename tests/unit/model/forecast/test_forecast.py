@@ -157,6 +157,28 @@ def test_a_disk_that_fills_while_one_watches(minutes: int, every: int) -> None:
     assert "less than 3 days" in found.notes[0]
 
 
+@pytest.mark.parametrize("quiet", [30, 75, 600])
+def test_a_disk_that_begins_to_fill_while_one_watches(quiet: int) -> None:
+    """By steps of the disk's blocks, measured every 2 seconds, for three quarters of a minute."""
+    days = (quiet + 45) / 86400
+    rising = measured(
+        lambda d: 5 + 2.5 * max(0, int(d * 86400 - quiet)), days=days, every=timedelta(seconds=2), noise=0.01
+    )
+    found = ask(rising)
+    left = (CAPACITY - 5 - 2.5 * 45) / 2.5
+    assert found.at is not None
+    assert found.earliest is not None
+    assert (found.at - NOW).total_seconds() == pytest.approx(left, rel=0.1)
+    assert (
+        found.latest is None or found.earliest - timedelta(seconds=5) <= NOW + timedelta(seconds=left) <= found.latest
+    )
+
+
+def test_a_few_measurements_without_a_gap_have_none() -> None:
+    found = ask(measured(lambda d: 300, days=14 * 2 / 86400, every=timedelta(seconds=2)))
+    assert (found.verdict, found.why) == (Verdict.NOT_BEFORE, None)
+
+
 def test_peaks_count_where_use_comes_and_goes() -> None:
     samples = measured(lambda d: 20 + d + 30 * max(0.0, math.sin(d * 2 * math.pi)), noise=0.5)
     found = ask(samples, 150, Rules(peaks=True))
@@ -188,3 +210,26 @@ def test_whatever_was_measured_there_is_an_answer(
         assert found.earliest is not None
         assert NOW <= found.earliest <= found.at
         assert found.latest is None or found.at <= found.latest
+
+
+@pytest.mark.parametrize("ago", [1, 2, 3, 4, 5, 6, 7, 8, 10, 14])
+@pytest.mark.parametrize("noise", [0.5, 6.0])
+def test_growth_that_began_some_days_ago_is_never_called_fine(ago: int, noise: float) -> None:
+    rate = 60.0 if ago < 3 else 35.0
+    left = (600 - ago * rate) / rate
+    found = ask(measured(lambda d: 400 + max(0.0, d - 60 + ago) * rate, noise=noise))
+    assert found.verdict is Verdict.RUNS_OUT
+    assert days_ahead(found.earliest) <= 1.25 * left + 0.5
+    assert days_ahead(found.at) == pytest.approx(left, rel=0.3)
+
+
+@pytest.mark.parametrize("kept", [0.0, 0.6, 0.95])
+def test_noise_is_no_growth(kept: float) -> None:
+    for seed in range(8):
+        draw, error, samples = random.Random(seed), 0.0, []
+        for hour in range(-1440, 1):
+            error = kept * error + draw.gauss(0, 5) * math.sqrt(1 - kept**2)
+            samples.append(Sample(NOW + timedelta(hours=hour), 500 + 10 * math.sin(hour / 24 * 2 * math.pi) + error))
+        found = ask(samples)
+        assert found.verdict is Verdict.NOT_BEFORE
+        assert days_ahead(found.until) > 90

@@ -233,3 +233,9 @@ def test_noise_is_no_growth(kept: float) -> None:
         found = ask(samples)
         assert found.verdict is Verdict.NOT_BEFORE
         assert days_ahead(found.until) > 90
+
+
+def test_an_import_with_growth_behind_it_is_not_all_import() -> None:
+    found = ask(measured(lambda d: 400 + (150 + 20 * (d - 57) if d > 57 else 0), noise=3))
+    assert found.verdict is Verdict.RUNS_OUT
+    assert days_ahead(found.at) == pytest.approx((450 - 60) / 20, rel=0.2)

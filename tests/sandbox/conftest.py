@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from botocore.config import Config
 
 from provisioner.sandbox import bodies, info
 from provisioner.sandbox.client import SandboxClient, SandboxInfo
+
+METER_SECONDS = "PROVISION_SANDBOX_METER_SECONDS"
 
 
 class Sandbox:
@@ -33,6 +36,25 @@ class Sandbox:
             aws_secret_access_key=self.info.secret_access_key,
             config=Config(**config),
         )
+
+    def latest(self, namespace: str, metric: str, **dimensions: str) -> float | None:
+        """What CloudWatch has measured last, within minutes."""
+        asked = {
+            "Metric": {
+                "Namespace": namespace,
+                "MetricName": metric,
+                "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
+            },
+            "Period": 1,
+            "Stat": "Average",
+        }
+        now = datetime.now(UTC)
+        found = self.client("cloudwatch").get_metric_data(
+            MetricDataQueries=[{"Id": "m", "MetricStat": asked}],
+            StartTime=now - timedelta(minutes=5),
+            EndTime=now + timedelta(minutes=1),
+        )["MetricDataResults"][0]["Values"]
+        return float(found[0]) if found else None
 
     def kill(self) -> None:
         """kill -9 the daemon and nothing else; returns when it is gone."""
@@ -60,6 +82,8 @@ class Sandbox:
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
     """A daemon for the module; tests of one module share it and its state."""
-    running = Sandbox(tmp_path_factory.mktemp("sandbox") / "home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(METER_SECONDS, "1")
+        running = Sandbox(tmp_path_factory.mktemp("sandbox") / "home")
     yield running
     running.end()

@@ -126,7 +126,9 @@ class Meters:
         for instance in states.all_instances(self._world.account):
             folder = self._world.home / "machines" / instance.id
             process = launch.recorded(folder / "process.json")
-            root = instance.block_device_mapping.get(instance.root_device_name)
+            disks = instance.block_device_mapping
+            # Moto gives an image's machine its first disk under a name of its own.
+            root = disks.get(instance.root_device_name) or next(iter(disks.values()), None)
             if states.state_of(instance) != states.RUNNING or process is None or root is None:
                 continue
             owner = (folder / "state").stat().st_uid

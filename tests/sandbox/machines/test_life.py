@@ -51,6 +51,23 @@ def test_a_product_that_dies_is_started_again(cloud: Cloud, machine: str) -> Non
     assert cloud.state(machine) == "running"
 
 
+def test_what_it_uses_is_measured(cloud: Cloud, machine: str) -> None:
+    def disk() -> float:
+        return cloud.sandbox.latest("CWAgent", "disk_used_percent", InstanceId=machine, path="/") or 0.0
+
+    eventually(disk)
+    volumes = cloud.ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [machine]}])["Volumes"]
+    percent = 100 * 64 / 1024 / volumes[0]["Size"]
+    before = disk()
+    assert before < percent
+    assert cloud.command(machine, 'head -c 64M /dev/zero > "$STATE_DIR/large"')["ResponseCode"] == 0
+    eventually(lambda: before + percent <= disk() <= before + 1.1 * percent)
+    cpu = eventually(lambda: (cloud.sandbox.latest("AWS/EC2", "CPUUtilization", InstanceId=machine),))[0]
+    assert 0 <= cpu <= 100
+    assert cloud.command(machine, 'rm "$STATE_DIR/large"')["ResponseCode"] == 0
+    eventually(lambda: disk() < percent)
+
+
 def test_stop_start_and_reboot(cloud: Cloud) -> None:
     machine = cloud.launch("globex")
     url = cloud.url(machine)

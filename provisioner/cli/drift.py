@@ -20,17 +20,16 @@ def drift(
     fix: Annotated[bool, typer.Option("--fix", help="Mend it, as `apply` would: asks, and is refused, alike.")] = False,
     parallel: ParallelOption = 8,
 ) -> object:
-    """Show what somebody changed by hand, and how bad it is. Exit 7 where anything was. Changes nothing without
-    --fix."""
+    """Show what somebody changed by hand, and how bad it is; exit 7 where anything was. Changes nothing by itself."""
     from provisioner.cli.drift_view import DriftView
     from provisioner.cli.running import apply_all
     from provisioner.cli.selection import chosen
-    from provisioner.ops.drift import look, mendable
+    from provisioner.ops.drift import MENDABLE, look, mendable
 
     picked = chosen(session, selection, ids)
     found = look(picked.house, picked.registry, picked.tenants, parallel=parallel)
     view = DriftView(found)
-    if not fix or not any(tenant.standing == "drift" for tenant in found.tenants):
+    if not fix or not any(tenant.standing in MENDABLE for tenant in found.tenants):
         return view
     view.tell()
     return apply_all(session, mendable(found), parallel=parallel)

@@ -11,12 +11,13 @@ from provisioner.cli.results import exit_code
 from provisioner.cli.tables import show
 from provisioner.model.drift.judge import ORDER, Finding, counts
 from provisioner.model.errors import ExitCode
-from provisioner.ops.drift import Drift, TenantDrift
+from provisioner.ops.drift import MENDABLE, Drift, TenantDrift
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 _NAMED = 12
+_REASONED = ("unfinished", "skipped", "failed")
 _VALUE = 72
 
 
@@ -28,11 +29,11 @@ class DriftView:
 
     @property
     def exit_code(self) -> ExitCode:
-        """That of tenants that couldn't be looked at; else 7 where there is drift."""
+        """That of tenants that couldn't be looked at; else 7 where there is something to mend."""
         failed = exit_code(t.error for t in self.found.tenants)
         if failed:
             return failed
-        drifted = any(t.standing == "drift" for t in self.found.tenants)
+        drifted = any(t.standing in MENDABLE for t in self.found.tenants)
         return ExitCode.CHANGES_PENDING if drifted else ExitCode.DONE
 
     def tell(self) -> None:
@@ -45,7 +46,8 @@ class DriftView:
 @show.register(DriftView)
 def _(result: DriftView, console: "Console") -> None:
     def say(words: str) -> None:
-        console.print(words, markup=False, soft_wrap=True)
+        # `tags.provision:ring: 1` would have an emoji in it.
+        console.print(words, markup=False, emoji=False, soft_wrap=True)
 
     for group in result.found.groups:
         finding = group.finding
@@ -63,7 +65,7 @@ def _(result: DriftView, console: "Console") -> None:
     clean = sum(t.standing == "clean" for t in result.found.tenants)
     if clean or not result.found.tenants:
         say(f"{clean} tenant(s) clean")
-    drifted = [t.tenant for t in result.found.tenants if t.standing == "drift" and not t.refused]
+    drifted = [t.tenant for t in result.found.tenants if t.standing in MENDABLE and not t.refused]
     if drifted:
         say(f"next: provision drift {' '.join(drifted) if len(drifted) <= _NAMED else '...'} --fix")
 
@@ -81,7 +83,7 @@ def _tenant(found: TenantDrift) -> dict[str, Any]:
     return {
         "tenant": found.tenant,
         "standing": found.standing,
-        "reason": found.reason if found.standing in ("skipped", "failed") else None,
+        "reason": found.reason if found.standing in _REASONED else None,
         "refused": found.refused,
         "counts": counts(found.findings),
         "findings": [_plain(f) for f in found.findings],
@@ -106,7 +108,7 @@ def _plain(finding: Finding) -> dict[str, Any]:
 
 
 def _standing(found: TenantDrift) -> str:
-    if found.standing in ("skipped", "failed"):
+    if found.standing in _REASONED:
         return f"{found.standing}: {found.reason}"
     number = Counter(f.weight for f in found.findings)
     words = ", ".join(f"{number[weight]} {weight}" for weight in ORDER if number[weight]) or "no drift"

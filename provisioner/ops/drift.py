@@ -11,17 +11,20 @@ from provisioner.model.errors import ProvisionError, RefusedError
 from provisioner.model.ledger import TenantRecord
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.tenant import Tenant
+from provisioner.ops.cut_off import upgrading
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.operations import unfinished
 from provisioner.ops.plan import Intention, plan
 
-Standing = Literal["clean", "drift", "skipped", "failed"]
-_LOOKED_AT = (Lifecycle.ACTIVE, Lifecycle.FAILED)
+Standing = Literal["clean", "drift", "unfinished", "skipped", "failed"]
+MENDABLE: tuple[Standing, ...] = ("drift", "unfinished")
+_LOOKED_AT = (Lifecycle.ACTIVE, Lifecycle.UPDATING, Lifecycle.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
 class TenantDrift:
-    """What was found of one tenant, the worst first, and why it was skipped or failed. `planned`: steps of its plan
+    """What was found of one tenant, the worst first, and why it was skipped or failed. Unfinished: an `apply` was cut
+    off, and the cloud is as it should be by now; to mend it is to go on with the rest. `planned`: steps of its plan
     that aren't drift, for the registry (or a newer program) wants them. `refused`: why to mend it is refused."""
 
     tenant: str
@@ -49,14 +52,16 @@ def look(house: House, registry: RegistryView, tenants: Sequence[Tenant], *, par
     asked = [t for t in tenants if t.id not in skipped]
     looked = {i.tenant: i for i in plan(house, registry, asked, refresh=True, parallel=parallel)}
     found = [
-        TenantDrift(t.id, "skipped", reason=skipped[t.id]) if t.id in skipped else _found(looked[t.id]) for t in tenants
+        TenantDrift(t.id, "skipped", reason=skipped[t.id]) if t.id in skipped else _found(looked[t.id], records[t.id])
+        for t in tenants
     ]
     return Drift(found, groups({t.tenant: t.findings for t in found}))
 
 
 def mendable(found: Drift) -> list[Intention]:
-    """What `apply` is given to mend it: the tenants with drift. Those that couldn't be looked at go along, failed."""
-    wanted = ("drift", "failed")
+    """What `apply` is given to mend it: the tenants with drift, and those that an `apply` left unfinished. Those that
+    couldn't be looked at go along, failed."""
+    wanted = (*MENDABLE, "failed")
     return [t.intention for t in found.tenants if t.standing in wanted and t.intention is not None]
 
 
@@ -67,24 +72,28 @@ def _why_not(house: House, record: TenantRecord | None) -> str | None:
     lease = house.ledger.lease(record.id)
     if lease is not None:
         return f"operation {lease.operation_id} is changing it ({lease.reason})"
-    waiting = None if record.lifecycle is Lifecycle.ACTIVE else unfinished(house, record.id)
+    waiting = upgrading(house, record.id) or (
+        None if record.lifecycle is Lifecycle.ACTIVE else unfinished(house, record.id)
+    )
     if waiting is not None and waiting.kind != "apply":
         return f"{waiting.kind} {waiting.id} is unfinished"
     return None if record.lifecycle in _LOOKED_AT else f"it is {record.lifecycle}"
 
 
-def _found(intention: Intention) -> TenantDrift:
+def _found(intention: Intention, record: TenantRecord) -> TenantDrift:
     about = {"reason": intention.reason, "error": intention.error, "intention": intention}
     refused = intention.error.message if isinstance(intention.error, RefusedError) else None
     if intention.drift is None:
         if intention.error is None:
             return TenantDrift(intention.tenant, "skipped", reason="it was changed while it was looked at")
         return TenantDrift(intention.tenant, "failed", **about)  # type: ignore[arg-type]
+    resting: Standing = "clean" if record.lifecycle is Lifecycle.ACTIVE else "unfinished"
     return TenantDrift(
         intention.tenant,
-        "drift" if intention.drift else "clean",
+        "drift" if intention.drift else resting,
         findings(intention.drift),
         intention.planned,
+        reason=intention.reason,
         refused=refused,
         error=None if refused else intention.error,
         intention=intention,

@@ -72,23 +72,20 @@ def decide(
 
 
 def _why(tenant: Tenant, record: TenantRecord, program_version: str, *, refresh: bool) -> str | None:
-    pending = _pending(tenant, record, program_version)
-    if pending is not None:
-        return pending
+    if record.lifecycle is not Lifecycle.ACTIVE:
+        return f"it is {record.lifecycle}"
+    if _pending(tenant, record, program_version):
+        return "its desired state was changed"
     drift = record.facts.get("drift")
     if drift is not None and drift.value.get("changes"):
         return f"drift was seen at {drift.at:%Y-%m-%d %H:%M} UTC"
     return "the cloud is asked (--refresh)" if refresh else None
 
 
-def _pending(tenant: Tenant, record: TenantRecord, program_version: str) -> str | None:
-    """Why the plan of a tenant may want something else than what was applied last; None where it may not."""
-    if record.lifecycle is not Lifecycle.ACTIVE:
-        return f"it is {record.lifecycle}"
+def _pending(tenant: Tenant, record: TenantRecord, program_version: str) -> bool:
+    """Whether something else is wanted than what was reached last."""
     release = record.assigned_release or tenant.desired_release
-    if record.applied_digest != desired_digest(tenant, release, program_version):
-        return "its desired state was changed"
-    return None
+    return record.applied_digest != desired_digest(tenant, release, program_version)
 
 
 def plan(
@@ -200,7 +197,7 @@ def _with_drift(
     is half done looks the same, and nothing is told."""
     cloud = house.cloud(tenant.target, tenant.region)
     beside = by_hand(cloud, tenant.id, house.engine(tenant.target).export(stack))
-    pending = _pending(tenant, record, house.program_version) is not None
+    pending = _pending(tenant, record, house.program_version)
     told = sort_out(seen.plan or Plan(()), beside, pending=pending)
     if before is None or before != moment(house, tenant.id):
         return seen

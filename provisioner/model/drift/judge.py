@@ -5,13 +5,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from provisioner.model.change import Difference, Plan, Step, StepOp
+from provisioner.model.change import HIDDEN, Difference, Plan, Step, StepOp
 from provisioner.model.drift.rules import GONE, RULES, Rule, Weight
 from provisioner.model.json import Json, JsonDict, canonical
 
 ORDER = tuple(Weight)
 NOBODY_KNOWS = "no rule knows it"
 UNTOLD = "what it was and what it is now can't be told"
+_UNTOLD = ((None, None), (HIDDEN, HIDDEN))
 _REPLACING = {StepOp.REPLACE, StepOp.CREATE_REPLACEMENT, StepOp.DELETE_REPLACED}
 
 
@@ -65,7 +66,7 @@ def judge(difference: Difference, rules: Sequence[Rule] = RULES) -> Finding:
     """By the first rule that fits; unknown where none does, or where neither value can be told."""
     path = dotted(difference.path) or GONE
     known = difference.before, difference.after
-    if path != GONE and known == (None, None):
+    if path != GONE and known in _UNTOLD:
         return Finding(difference.type, difference.name, path, None, None, Weight.UNKNOWN, UNTOLD)
     rule = next((r for r in rules if r.fits(difference.type, path, *known)), None)
     weight, why = (rule.weight, rule.why) if rule else (Weight.UNKNOWN, NOBODY_KNOWS)

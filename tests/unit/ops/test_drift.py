@@ -228,6 +228,38 @@ def test_what_changed_during_the_look_is_not_told(acme: FakeHouse) -> None:
     assert recorded(acme)["changes"] == 0
 
 
+class TestKilled:
+    """`--fix` that was cut off: the same command goes on."""
+
+    def cut_off(self, house: FakeHouse, step: str) -> None:
+        """The process dies before a step; the engine's run may have read the drift into the state by then."""
+        house.fake_engine.plans["acme"] = HAND_MADE
+        todo = mendable(looked(house))
+        operation_id, payload = "op-cut-off", todo[0].payload or {}
+        house.ledger.begin_operation(operation_id, "apply", "acme", "sandbox", payload)
+        house.ledger.set_lifecycle("acme", Lifecycle.UPDATING, operation_id=operation_id)
+        assert step in ("stack", "health")
+        house.fake_engine.plans["acme"] = Plan((MEND,) if step == "stack" else ())
+
+    def test_what_the_state_took_over_is_still_to_be_mended(self, acme: FakeHouse) -> None:
+        self.cut_off(acme, "stack")
+        assert [(str(f.weight), f.path) for f in one(acme).findings] == [("unknown", "deletionProtection")]
+        assert mend(acme) == ["applied"]
+        assert one(acme).standing == "clean"
+
+    def test_what_came_after_the_engine_s_run_is_still_to_be_done(self, acme: FakeHouse) -> None:
+        self.cut_off(acme, "health")
+        assert (one(acme).standing, one(acme).reason) == ("unfinished", "it is updating")
+        assert mend(acme) == ["applied"]
+        assert one(acme).standing == "clean"
+
+    def test_another_operation_s_rest_is_not_mended_as_drift(self, acme: FakeHouse) -> None:
+        operation_id, payload = rest.propose_suspend(acme, "acme")
+        acme.ledger.begin_operation(operation_id, "restore", "acme", "sandbox", payload)
+        acme.ledger.set_lifecycle("acme", Lifecycle.RESTORING, operation_id=operation_id)
+        assert (one(acme).standing, one(acme).reason) == ("skipped", f"restore {operation_id} is unfinished")
+
+
 class TestWorker:
     def waits(self, house: FakeHouse) -> list[str]:
         return [j.what for j in due(house, house.file) if j.what == "drift"]

@@ -92,7 +92,7 @@ def test_the_schema_has_the_policies_for_editors() -> None:
 
 
 def test_the_schema_and_the_model_have_the_same_fields() -> None:
-    assert set(TierEntry.model_fields) - {"description", "backup"} == {f.name for f in fields(Sizing)}
+    assert set(TierEntry.model_fields) - {"description", "backup", "drift_hours"} == {f.name for f in fields(Sizing)}
     assert set(BackupEntry.model_fields) == {f.name for f in fields(BackupPolicy)}
     assert set(TargetEntry.model_fields) | {"name", "tenant"} == {f.name for f in fields(Target)}
     assert set(ReleaseEntry.model_fields) | {"version"} == {f.name for f in fields(Release)}
@@ -101,7 +101,7 @@ def test_the_schema_and_the_model_have_the_same_fields() -> None:
     assert set(HoldEntry.model_fields) == {f.name for f in fields(Hold)}
     assert set(PinEntry.model_fields) == {f.name for f in fields(Pin)}
     assert set(keys(FreezeEntry)) - {"from", "until"} == {f.name for f in fields(Freeze)} - {"start", "end"}
-    resolved = {"id", "sizing", "desired_release", "release_source", "backup"}
+    resolved = {"id", "sizing", "desired_release", "release_source", "backup", "drift_hours"}
     assert set(TenantEntry.model_fields) - {"release", "account", "role"} == {f.name for f in fields(Tenant)} - resolved
 
 

@@ -59,6 +59,11 @@ def test_a_step_without_paths_counts_as_well() -> None:
     assert [(d.path, judge(d).weight) for d in told.drift] == [("(create)", Weight.UNKNOWN)]
 
 
+def test_secret_values_are_unknown_whatever_the_property_is() -> None:
+    assert judge(differs("publiclyAccessible", "[secret]", "[secret]")).weight is Weight.UNKNOWN
+    assert judge(differs("tags.owner", "[secret]", "[secret]")).weight is Weight.UNKNOWN
+
+
 def test_what_follows_from_a_lost_resource_is_neither() -> None:
     gone = differs(name="machine", type_=EC2)
     plan = Plan((step(op=StepOp.CREATE, name="machine", type_=EC2), step("instanceId", name="association")), (gone,))

@@ -17,6 +17,7 @@ from provisioner.model.json import JsonDict
 from provisioner.model.ledger import TenantRecord
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import Cloud
+from provisioner.model.stack import metrics_namespace
 from provisioner.model.tenant import CloudKind, Tenant
 from provisioner.ops.house import House
 
@@ -169,7 +170,7 @@ def _questions(tenant: Tenant, record: TenantRecord, cloud: Cloud) -> list[_Ques
     def asked(name: str, namespace: str, dimensions: Mapping[str, str], statistic: str = "Average") -> Metric:
         return Metric(namespace, name, dimensions, statistic, _COARSE)
 
-    disk_metric = asked("disk_used_percent", "CWAgent", {**on_machine, "path": "/"})
+    disk_metric = asked("disk_used_percent", metrics_namespace(tenant.id), {**on_machine, "path": "/"})
     free_metric = asked("FreeStorageSpace", "AWS/RDS", on_database)
     used_metric = asked("DatabaseConnections", "AWS/RDS", on_database, "Maximum")
     cpu_metric = asked("CPUUtilization", "AWS/EC2", on_machine)

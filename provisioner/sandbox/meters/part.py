@@ -12,6 +12,7 @@ from typing import Any
 from moto.ec2.models.instance_types import INSTANCE_TYPES
 from moto.rds.models import rds_backends
 
+from provisioner.model.stack import metrics_namespace
 from provisioner.sandbox import launch
 from provisioner.sandbox.machines import states
 from provisioner.sandbox.meters import answers, gauges
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class _Subject:
     """A body that runs. `used`: the folder that stands for its disk of `size_gib`; `uid`: of everything that it runs,
-    where that isn't the daemon's own."""
+    where that isn't the daemon's own; `tenant`: whose machine it is, for the namespace of its own metrics."""
 
     kind: str
     id: str
@@ -40,6 +41,7 @@ class _Subject:
     size_gib: int
     vcpus: int
     uid: int | None
+    tenant: str | None = None
 
 
 class Meters:
@@ -100,7 +102,8 @@ class Meters:
         if subject.kind == "machine":
             instance = {"InstanceId": subject.id}
             share = min(100.0, 100 * used / (subject.size_gib * _GIB))
-            yield series("CWAgent", "disk_used_percent", {**instance, "path": "/"}), share
+            if subject.tenant:
+                yield series(metrics_namespace(subject.tenant), "disk_used_percent", {**instance, "path": "/"}), share
             if cpu is not None:
                 yield series("AWS/EC2", "CPUUtilization", instance), cpu
             return
@@ -141,6 +144,7 @@ class Meters:
                 int(root.size),
                 int(kind.get("VCpuInfo", {}).get("DefaultVCpus", _VCPUS)),
                 owner if owner != os.geteuid() else None,
+                (instance.ec2_backend.tags.get(instance.id) or {}).get("provision:tenant"),
             )
 
     def _databases(self) -> Iterator[_Subject]:

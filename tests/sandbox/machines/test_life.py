@@ -53,7 +53,7 @@ def test_a_product_that_dies_is_started_again(cloud: Cloud, machine: str) -> Non
 
 def test_what_it_uses_is_measured(cloud: Cloud, machine: str) -> None:
     def disk() -> float:
-        return cloud.sandbox.latest("CWAgent", "disk_used_percent", InstanceId=machine, path="/") or 0.0
+        return cloud.sandbox.latest("provision/acme", "disk_used_percent", InstanceId=machine, path="/") or 0.0
 
     eventually(disk)
     volumes = cloud.ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [machine]}])["Volumes"]

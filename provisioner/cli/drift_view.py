@@ -46,8 +46,10 @@ class DriftView:
 @show.register(DriftView)
 def _(result: DriftView, console: "Console") -> None:
     def say(words: str) -> None:
-        # `tags.provision:ring: 1` would have an emoji in it.
-        console.print(words, markup=False, emoji=False, soft_wrap=True)
+        for line in words.splitlines():
+            # A tag is anybody's words: nothing of them may steer a terminal. `tags.provision:ring: 1` has an emoji.
+            seen = "".join(c if c.isprintable() else "?" for c in line)
+            console.print(seen, markup=False, emoji=False, soft_wrap=True)
 
     for group in result.found.groups:
         finding = group.finding

@@ -1,18 +1,28 @@
 """What `drift` prints: words and JSON, and the exit code."""
 
+import io
 import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from rich.console import Console
 
+from provisioner.cli.drift import drift
 from provisioner.cli.drift_view import DriftView
+from provisioner.cli.framework import Selection
 from provisioner.cli.plain import plain
 from provisioner.cli.tables import show
 from provisioner.model.change import Difference, Plan, PropertyChange, Step, StepOp
 from provisioner.model.drift.judge import findings, groups
-from provisioner.model.errors import EngineError, ProvisionError, RefusedError
+from provisioner.model.errors import EngineError, ProvisionError, RefusedError, UsageError
 from provisioner.ops.drift import Drift, TenantDrift
 from provisioner.ops.plan import Intention
+from tests.unit.ops.fakes import FakeHouse
+from tests.unit.ops.people import made
 
 RDS = "aws:rds/instance:Instance"
 OPENED = Difference(
@@ -85,6 +95,11 @@ def test_what_can_not_be_mended_is_not_offered() -> None:
     assert result.exit_code == 7
 
 
+def test_a_tag_can_not_steer_a_terminal() -> None:
+    hostile = Difference(RDS, "database", "urn::d", "tags.owner", None, "\x1b[2J[bold]me\x07")
+    assert "?[2J[bold]me?" in printed(view(tenant("acme", hostile)))[1]
+
+
 def test_exit_codes() -> None:
     assert view(tenant("acme")).exit_code == 0
     assert view().exit_code == 0
@@ -112,3 +127,45 @@ def test_as_json() -> None:
     assert acme["counts"] == {"changes": 1, "regression": 1, "outage": 0, "unknown": 0, "harmless": 0}
     assert acme["planned"] == [{"op": "update", "type": RDS, "name": "database", "paths": ["instanceClass"]}]
     assert (beta["standing"], beta["findings"], beta["next"]) == ("clean", [], None)
+
+
+class TestFix:
+    """`--fix` is `apply`: nothing without a yes, and no other tenants than those with drift."""
+
+    @pytest.fixture
+    def house(self, tmp_path: Path) -> FakeHouse:
+        house = FakeHouse(tmp_path)
+        made(house, "acme", "beta")
+        mends = Step(StepOp.UPDATE, "urn::d", RDS, "database", changes=(PropertyChange("tags.a"),))
+        house.fake_engine.plans["acme"] = Plan((mends,), (replace(TAGGED, path="tags.a"),))
+        return house
+
+    def run(self, house: FakeHouse, *, fix: bool, yes: bool) -> Any:
+        session: Any = SimpleNamespace(app=house, yes=yes, settings=SimpleNamespace(target=None))
+        return drift(session, Selection(every=True), [], fix=fix)
+
+    def test_without_it_nothing_is_changed(self, house: FakeHouse) -> None:
+        assert self.run(house, fix=False, yes=True).exit_code == 7
+        assert [verb for verb, _ in house.fake_engine.calls if verb != "preview"] == []
+
+    def test_somebody_must_say_yes(self, house: FakeHouse, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+        with pytest.raises(UsageError, match="nobody is there"):
+            self.run(house, fix=True, yes=False)
+        assert [verb for verb, _ in house.fake_engine.calls if verb != "preview"] == []
+
+    def test_it_applies_those_with_drift_alone(self, house: FakeHouse, capsys: pytest.CaptureFixture[str]) -> None:
+        house.prober.answers = [replace(house.prober.answers[0], tenant="acme")]
+        result = self.run(house, fix=True, yes=True)
+        assert [(i.tenant, i.verdict) for i in result.intentions] == [("acme", "applied")]
+        assert result.exit_code == 0
+        assert [name for verb, name in house.fake_engine.calls if verb == "up"] == ["acme"]
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert "harmless: a tag" in err
+
+    def test_with_nothing_to_mend_nobody_is_asked(self, house: FakeHouse) -> None:
+        house.fake_engine.plans.clear()
+        result = self.run(house, fix=True, yes=False)
+        assert isinstance(result, DriftView)
+        assert result.exit_code == 0

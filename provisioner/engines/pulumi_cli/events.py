@@ -207,7 +207,8 @@ def _changes(meta: Any) -> tuple[PropertyChange, ...]:
 
 
 def _drift(meta: Any) -> list[Difference]:
-    """What a refresh ahead of a preview has found. An engine that doesn't say what differs leaves it to the inputs."""
+    """What a refresh ahead of a preview has found, by the engine's own comparison: that of the inputs as they stand
+    would take other words for the same thing as a difference."""
     old, new = meta.old, meta.new
     if old is None or meta.provider == "" or meta.type.startswith("pulumi:"):
         return []
@@ -215,10 +216,7 @@ def _drift(meta: Any) -> list[Difference]:
     if new is None:
         return differences(meta.urn, known, None, ())
     found = Known(new.inputs or {}, new.outputs or {})
-    changed = {change.path for change in _changes(meta)}
-    if not changed:
-        changed = {k for k in {*known.inputs, *found.inputs} if known.inputs.get(k) != found.inputs.get(k)}
-    return differences(meta.urn, known, found, {path for path in changed if not path.startswith("__")})
+    return differences(meta.urn, known, found, [change.path for change in _changes(meta)])
 
 
 def _internal(meta: Any) -> bool:

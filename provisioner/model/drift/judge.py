@@ -51,8 +51,11 @@ def sort_out(plan: Plan, by_hand: Sequence[Difference], *, pending: bool) -> Sor
     `pending`: the registry or the program was changed since the last apply.
 
     What drift explains, its mending brings along. What it doesn't explain is planned where something is pending; where
-    nothing is, the state itself isn't what was applied: somebody read the drift into it, or edited it."""
-    found = (*_spelled(plan.drift), *by_hand)
+    nothing is, the state itself isn't what was applied: somebody read the drift into it, or edited it. A difference
+    that a plan of the same wishes does nothing about is none."""
+    changing = {step.urn for step in plan.changes}
+    differing = [d for d in plan.drift if pending or not d.path or d.urn in changing]
+    found = (*_spelled(differing), *by_hand)
     rest = tuple(step for step in plan.changes if not _explained(step, plan.drift))
     if pending:
         return Sorted(found, rest)

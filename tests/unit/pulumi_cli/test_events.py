@@ -177,13 +177,14 @@ def test_a_preview_that_refreshes_tells_from_what_to_what() -> None:
     run.after("refresh", "database", old=old, new=new, detailedDiff=diff)
     run.after("refresh", "machine", old=state("machine"))
     run.after("refresh", "same", old=old, new=old)
-    run.after("refresh", "plain", old=state("plain", inputs={"a": 1, "b": 1}), new=state("plain", inputs={"a": 1}))
+    run.after("refresh", "other words", old=state("o", inputs={"a": "17"}), new=state("o", inputs={"a": "17.4"}))
+    run.after("refresh", "keys", old=state("k", inputs={"a": 1}), new=state("k", inputs={"a": 2}), diffs=["a"])
     assert run.recorder.steps == []
     assert [(d.name, d.path, d.before, d.after) for d in run.recorder.drift] == [
         ("database", "password", "[secret]", "[secret]"),
         ("database", "port", 1, 2),
         ("machine", "", None, None),
-        ("plain", "b", 1, None),
+        ("keys", "a", 1, 2),
     ]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import trees
 from tests.installation import Installation
 from tests.pulumi_cli.real import CLI, MISSING
 
@@ -14,6 +15,9 @@ _FLOOR = "tests/pulumi_cli/"
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As in `make test &` of a script: what is ignored here would be ignored by the commands that tests interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+trees.keep()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -1,7 +1,8 @@
 """Commands as processes of their own, forked from one that has imported everything.
 
 A walk through an operation kills a process at every boundary of every step. Each is a real process with a pid of its
-own that dies by SIGKILL; only what Python would import again and again (0.7 s of CPU) is there already.
+own that dies by SIGKILL; only what Python would import again and again (0.7 s of CPU), and the tree of all commands
+(0.15 s), is there already.
 
     python -m tests.faults.recovery.forks MODULE   one request as JSON on each line of stdin, one answer on stdout
 
@@ -16,6 +17,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import typer
+
+from tests import trees
 from tests.installation import TIMEOUT, Answer, Installation
 
 
@@ -102,6 +106,8 @@ def _import_all(main: str) -> None:
         "stacks.tenant",
     ):
         importlib.import_module(name)
+    trees.keep()
+    typer.main.get_command(importlib.import_module("provisioner.cli.main").app)
 
 
 if __name__ == "__main__":

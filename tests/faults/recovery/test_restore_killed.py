@@ -90,6 +90,7 @@ def test_killed_around_and_inside_every_step(installation: Forked, before: dict[
     assert len(points(installation, "acme")) == 3, "the one that was restored, one of the beginning, one of the moment"
 
 
+@only_exhaustive
 def test_the_cloud_killed_in_the_middle(installation: Forked, before: dict[str, int]) -> None:
     words, was = backed_up(installation, "lost by the second"), serving(installation)
     others = [d for d in databases(installation, "acme") if d != was]
@@ -99,7 +100,7 @@ def test_the_cloud_killed_in_the_middle(installation: Forked, before: dict[str, 
     restored(installation, before, [*others, was], "lost by the second")
 
 
-@pytest.mark.parametrize("where", ["snapshot:after", "beside:after"])
+@pytest.mark.parametrize("where", [pytest.param("snapshot:after", marks=only_exhaustive), "beside:after"])
 def test_given_up_after_a_kill(installation: Forked, before: dict[str, int], where: str) -> None:
     """`--abandon`, itself killed around every step: the tenant is as it was, with all that was written."""
     words, was = backed_up(installation, where), databases(installation, "acme")

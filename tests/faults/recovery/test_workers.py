@@ -29,7 +29,7 @@ from tests.faults.recovery.life import (
     unfinished,
 )
 from tests.faults.recovery.shared import Shared, on_postgresql
-from tests.installation import TIMEOUT, Answer
+from tests.installation import TIMEOUT, Answer, only_exhaustive
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults, pytest.mark.timeout(600)]
 
@@ -108,6 +108,7 @@ def test_what_a_dead_worker_left_is_ended_by_the_other_one(shared: Shared) -> No
     assert notes(shared, "beta") == {"one"}
 
 
+@only_exhaustive
 def test_what_was_handed_over_and_never_begun(shared: Shared) -> None:
     made = shared.ok("new-tenant", "gamma", "--tier", "trial", "--detach", "-o", "json").json
     os.kill(process_of(made["operation"]), signal.SIGKILL)
@@ -157,6 +158,7 @@ def ended_by_sigterm(worker: subprocess.Popen[str]) -> float:
     return time.monotonic() - began
 
 
+@only_exhaustive
 def test_a_goodbye_on_its_day_then_the_end_of_its_last_point(shared: Shared, tmp_path: Path) -> None:
     shared.ok("offboard", "gamma", "--yes", "--export", str(tmp_path / "export"))
     assert shared.show("gamma")["state"] == "suspended"

@@ -185,7 +185,6 @@ def test_a_full_disk_stops_a_backup_and_with_more_space_the_same_command_makes_i
     assert points(acme.installation, "acme")[made]["status"] == "available"
 
 
-@only_exhaustive
 def test_a_full_disk_stops_a_restore_and_with_more_space_the_same_command_ends_it(acme: Acme) -> None:
     """The tenant has a new release meanwhile: its first point brings back the old one."""
     installation = acme.installation

@@ -108,7 +108,6 @@ def test_what_a_dead_worker_left_is_ended_by_the_other_one(shared: Shared) -> No
     assert notes(shared, "beta") == {"one"}
 
 
-@only_exhaustive
 def test_what_was_handed_over_and_never_begun(shared: Shared) -> None:
     made = shared.ok("new-tenant", "gamma", "--tier", "trial", "--detach", "-o", "json").json
     os.kill(process_of(made["operation"]), signal.SIGKILL)

@@ -75,6 +75,7 @@ def test_no_capacity_is_reported_and_the_same_command_goes_on_when_there_is(inst
     one_of_each(installation, "nocap")
 
 
+@only_exhaustive
 def test_a_failed_creation_can_be_offboarded(installation: Installation) -> None:
     fault(installation, "no-capacity", "--service", "ec2", "--operation", "RunInstances")
     assert installation.run("new-tenant", "half", "--tier", "standard").code == 1

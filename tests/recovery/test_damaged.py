@@ -122,6 +122,7 @@ def test_the_data_of_another_tenant_under_the_right_tags(suspect: Suspect) -> No
     assert "fewer than before: notes: 0 of 100" in findings
 
 
+@only_exhaustive
 def test_tags_of_another_tenant(suspect: Suspect) -> None:
     rds = suspect.installation.client("rds")
     rds.add_tags_to_resource(ResourceName=suspect.arn, Tags=[{"Key": "provision:tenant", "Value": "beta"}])

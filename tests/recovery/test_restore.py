@@ -185,6 +185,7 @@ def test_a_full_disk_stops_a_backup_and_with_more_space_the_same_command_makes_i
     assert points(acme.installation, "acme")[made]["status"] == "available"
 
 
+@only_exhaustive
 def test_a_full_disk_stops_a_restore_and_with_more_space_the_same_command_ends_it(acme: Acme) -> None:
     """The tenant has a new release meanwhile: its first point brings back the old one."""
     installation = acme.installation
@@ -302,6 +303,7 @@ class TestInto:
         assert "acme exists already, and wasn't made for data of nova" in answer.stderr
 
 
+@only_exhaustive
 def test_a_replaced_database_ends_after_its_days_with_a_recovery_point(acme: Acme) -> None:
     installation, today = acme.installation, datetime.now(UTC).date()
     (replaced,) = set(acme.databases()) - {"acme", acme.serving()}
@@ -316,6 +318,7 @@ def test_a_replaced_database_ends_after_its_days_with_a_recovery_point(acme: Acm
     installation.ok("drill", "acme", "--point", last["point"])
 
 
+@only_exhaustive
 def test_a_database_that_was_deleted_by_hand_is_restored_and_not_made_again_empty(acme: Acme) -> None:
     installation, lost, rds = acme.installation, acme.serving(), acme.installation.client("rds")
     point, was = backed_up(installation, "acme"), notes(installation, "acme")

@@ -100,7 +100,8 @@ def test_the_cloud_killed_in_the_middle(installation: Forked, before: dict[str, 
     restored(installation, before, [*others, was], "lost by the second")
 
 
-@pytest.mark.parametrize("where", [pytest.param("snapshot:after", marks=only_exhaustive), "beside:after"])
+@only_exhaustive
+@pytest.mark.parametrize("where", ["snapshot:after", "beside:after"])
 def test_given_up_after_a_kill(installation: Forked, before: dict[str, int], where: str) -> None:
     """`--abandon`, itself killed around every step: the tenant is as it was, with all that was written."""
     words, was = backed_up(installation, where), databases(installation, "acme")
@@ -114,6 +115,7 @@ def test_given_up_after_a_kill(installation: Forked, before: dict[str, int], whe
     assert where in notes(installation, "acme")
 
 
+@only_exhaustive
 def test_what_is_not_right_is_removed_again_by_a_killed_one_too(installation: Forked, before: dict[str, int]) -> None:
     was = databases(installation, "acme")
     with master(installation, serving(installation)) as connection:

@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from tests.faults.converging import STEPS, converges
-from tests.faults.recovery.forks import Forked
+from tests.forks import Forked
 from tests.installation import only_exhaustive, some
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults]

@@ -4,7 +4,6 @@ import signal
 
 import pytest
 
-from tests.faults.recovery.forks import Forked
 from tests.faults.recovery.life import (
     databases,
     kill_the_cloud_inside,
@@ -16,6 +15,7 @@ from tests.faults.recovery.life import (
     unfinished,
     walk,
 )
+from tests.forks import Forked
 from tests.installation import only_exhaustive, post
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults, pytest.mark.timeout(600)]

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.faults.recovery.forks import Forked
 from tests.faults.recovery.life import make, notes, settled, walk
+from tests.forks import Forked
 from tests.installation import get, only_exhaustive, post
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults, pytest.mark.timeout(600)]

@@ -60,8 +60,8 @@ unit: install
 likeness: install  ## 120 random programs on both engines; needs a Pulumi CLI on PATH, and a quarter of an hour
 	PROVISION_LIKENESS=120 $(BIN)/pytest -v tests/pulumi_cli/test_likeness.py
 
-proofs: install  ## All kills around every step, and rollouts with 12 tenants and every bad release; three quarters of an hour
-	PROVISION_EXHAUSTIVE=1 $(BIN)/pytest -v -n 2 --dist loadfile tests/faults/recovery tests/faults/rollouts tests/recovery/test_fleet.py
+proofs: install  ## All kills around every step, and rollouts with 12 tenants and every bad release; an hour
+	PROVISION_EXHAUSTIVE=1 $(BIN)/pytest -v -n 3 --dist loadfile --no-loadscope-reorder tests/faults tests/recovery tests/sandbox/bundle/test_kill.py
 	$(BIN)/python -m benchmarks.rollout
 
 docs: install  ## Write the generated documents again

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import trees
+from tests.forks import Forked
 from tests.installation import Installation
 from tests.pulumi_cli.real import CLI, MISSING
 
@@ -14,6 +16,9 @@ _FLOOR = "tests/pulumi_cli/"
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # As in `make test &` of a script: what is ignored here would be ignored by the commands that tests interrupt.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+trees.keep()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -39,8 +44,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(scope="module")
-def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """An installation for a test module; its sandbox is started by the first command that needs it."""
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Forked]:
+    """An installation for a test module, whose commands are forked (tests/forks.py). The first one that needs a sandbox
+    starts it."""
+    made = Forked(tmp_path_factory.mktemp("installation"))
+    yield made
+    made.end()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """The same, of which every command is a whole process."""
     made = Installation(tmp_path_factory.mktemp("installation"))
     yield made
     made.end()

@@ -58,7 +58,5 @@ def acts(pid: int) -> bool:
 
 def over(pid: int, started: str) -> bool:
     """Whether that very process of this place is proven to be over: gone, a zombie, or its pid another's by now."""
-    if not exists(pid):
-        return True
     found = stat(pid)
-    return found is not None and (found.dead or found.started != started)
+    return not acts(pid) or (found is not None and found.started != started)

@@ -1,13 +1,15 @@
-"""Which loopback block (127.B.0.0/16) belongs to which sandbox on this host.
+"""Which block belongs to which sandbox on this host: its loopback addresses (127.B.0.0/16), and its bodies' uids.
 
 A block is claimed by a small file that names the sandbox's home, in a folder that all users of the host share, and is
 free again when that home is gone. So a stopped sandbox keeps its addresses, and two that run never meet.
 """
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from provisioner.model.errors import SandboxError
@@ -28,14 +30,26 @@ def claim(home: Path, shared: Path | None = None) -> int:
     wanted = [int(kept.read_text())] if kept.exists() else []
     count = LAST - FIRST + 1
     start = int.from_bytes(hashlib.sha256(str(home).encode()).digest()[:4]) % count
-    for block in (*wanted, *(FIRST + (start + n) % count for n in range(count))):
-        if _take(shared / str(block), home):
-            kept.write_text(f"{block}\n")
-            return block
+    with _alone(shared):
+        for block in (*wanted, *(FIRST + (start + n) % count for n in range(count))):
+            if _take(shared / str(block), home):
+                kept.write_text(f"{block}\n")
+                return block
     raise SandboxError(
         f"all {count} loopback blocks are taken by other sandboxes (see {shared})",
         hint="provision sandbox reset, in those that aren't needed",
     )
+
+
+@contextlib.contextmanager
+def _alone(shared: Path) -> Iterator[None]:
+    """One claimer at a time: two that find the same home gone would each take away the other's new claim."""
+    handle = os.open(shared, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _take(claim_file: Path, home: Path) -> bool:

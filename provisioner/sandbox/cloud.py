@@ -43,6 +43,7 @@ class SandboxCloud:
             home=home,
             endpoint_url=f"http://127.0.0.1:{self._server.port}",
             account=info.ACCOUNT,
+            block=self._block,
             addresses=Addresses(home / "addresses.json", self._block),
             lock=lock,
             dirty=self._store.dirty,

@@ -5,7 +5,6 @@ Such a process gets a private mount namespace in which that folder is covered by
 it needs are bound back at their own places.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -20,8 +19,9 @@ from threading import Lock
 from typing import NamedTuple
 
 from provisioner.model.errors import SandboxError
+from provisioner.sandbox import blocks
 
-_FIRST_UID, _UIDS, _STRIDE = 20_000, 40_000, 1_000
+_FIRST_UID, _UIDS = 20_000, 160  # of each block; all blocks end below 60,000, where Debian's ordinary users do, too
 _TICK = 0.01
 _UNSHARE = ["unshare", "--mount", "--propagation", "private"]
 _uids_lock = Lock()  # two launchers of one daemon share the file
@@ -36,10 +36,15 @@ class Process(NamedTuple):
 
 
 class Launcher:
-    """Builds and starts the processes of one daemon's bodies; the uids that it gives are kept in `<home>/uids.json`."""
+    """Builds and starts the processes of one daemon's bodies; the uids that it gives are kept in `<home>/uids.json`.
 
-    def __init__(self, home: Path) -> None:
+    `block` is the daemon's own (sandbox/blocks.py), and so are the uids that belong to it: the uid of a body that is
+    stopped has no process to show that it is taken, and a machine is ended by killing all that runs under its uid.
+    """
+
+    def __init__(self, home: Path, block: int) -> None:
         self._home = home
+        self._first = _FIRST_UID + (block - blocks.FIRST) * _UIDS
         self._file = home / "uids.json"
 
     @cached_property
@@ -182,14 +187,14 @@ class Launcher:
         return dict(json.loads(self._file.read_text())) if self._file.exists() else {}
 
     def _free(self, given: set[int]) -> int:
-        # Other sandboxes of this host give uids as well: begin where a hash of the home says, pass by those in use.
-        slot = int.from_bytes(hashlib.sha256(str(self._home).encode()).digest()[:4], "big") % (_UIDS // _STRIDE)
-        taken = given | _uids_of_processes()
-        for number in range(_UIDS):
-            uid = _FIRST_UID + (slot * _STRIDE + number) % _UIDS
+        taken = given | _uids_of_processes()  # also what a sandbox that had the block before left running
+        for uid in range(self._first, self._first + _UIDS):
             if uid not in taken:
                 return uid
-        raise SandboxError("no uid is left for another body", hint="provision sandbox reset")
+        raise SandboxError(
+            f"all {_UIDS} uids of this sandbox are taken: no machine or database more",
+            hint="retire tenants (provision destroy, offboard), or use another PROVISION_HOME",
+        )
 
 
 def recorded(record: Path) -> Process | None:

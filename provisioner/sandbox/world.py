@@ -22,6 +22,7 @@ class World:
     home: Path
     endpoint_url: str
     account: str
+    block: int
     addresses: Addresses
     lock: RLock
     dirty: Callable[[], None]

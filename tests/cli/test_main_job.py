@@ -13,6 +13,12 @@ pytestmark = pytest.mark.sandbox
 
 
 @pytest.fixture(scope="module")
+def installation(whole: Installation) -> Installation:
+    """Its commands are whole processes, as a user's are."""
+    return whole
+
+
+@pytest.fixture(scope="module")
 def acme(installation: Installation) -> Installation:
     installation.ok("new-tenant", "acme", "--tier", "trial", "--label", "industry=health")
     return installation

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.forks import Forked
 from tests.installation import COMMAND, Installation
 
 # Each would start the sandbox only after the words and the registry were found right.
@@ -52,7 +53,7 @@ WRONG: list[tuple[list[str], str]] = [
 
 @pytest.fixture(scope="module")
 def quiet(tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    return Installation(tmp_path_factory.mktemp("quiet"))
+    return Forked(tmp_path_factory.mktemp("quiet"))
 
 
 @pytest.mark.parametrize(("words", "said"), WRONG, ids=lambda v: " ".join(v) if isinstance(v, list) else "")

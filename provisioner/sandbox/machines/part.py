@@ -29,7 +29,7 @@ class Machines:
         """Hook EC2 and SSM."""
         self._world = world
         self._machines: dict[str, Machine] = {}
-        self._launcher = Launcher(world.home)
+        self._launcher = Launcher(world.home, world.block)
         self._tools: Tools = tools.install(world.folder("bin"))
         self._commands = Commands(world, self._machines.get)
         hooks.install(self)

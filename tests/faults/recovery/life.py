@@ -17,7 +17,7 @@ import psycopg
 
 from provisioner.ledger.store import SqlLedger, open_ledger
 from provisioner.model.clock import SystemClock
-from tests.installation import EXHAUSTIVE, TIMEOUT, Answer, Installation, get, post
+from tests.installation import TIMEOUT, Answer, Installation, get, post, some
 
 
 def make(installation: Installation, tenant: str, *notes: str) -> dict[str, int]:
@@ -76,18 +76,20 @@ def walk(
     inside_of: Mapping[str, Iterable[str]] = MappingProxyType({}),
     seed: int = 5,
 ) -> Answer:
-    """The same command again and again, killed when each step in turn has done its work and nothing of it is recorded,
-    and at last not killed. `inside_of`: by step, lines that it prints; it is also killed at a random moment after each
-    of these. Where all is wanted, it is killed as well when the step's intent is recorded and nothing is done."""
+    """The same command again and again, killed at one point after the other, and at last not killed. Points of each
+    step: its intent is recorded and nothing is done; a random moment after each line of `inside_of` that it prints; all
+    is done and nothing of it recorded. CI dies at some of them."""
     said, chance = tuple(words), random.Random(seed)
-    for step in steps:
-        if EXHAUSTIVE:
-            _die(installation, said, f"{step}:before")
-        for line in inside_of.get(step, ()):
+    points = [
+        (step, point) for step in steps for point in (f"{step}:before", *inside_of.get(step, ()), f"{step}:after")
+    ]
+    for step, point in some(points):
+        if point in inside_of.get(step, ()):
             # At the latest it dies at the end of the step, so that the step is never recorded.
-            wait = chance.uniform(0.0, 0.05 if line.startswith("delete") else 0.3)  # to delete all takes little more
-            kill_inside(installation, said, line, wait, PROVISION_FAILPOINT=f"{step}:after")
-        _die(installation, said, f"{step}:after")
+            wait = chance.uniform(0.0, 0.05 if point.startswith("delete") else 0.3)  # to delete all takes little more
+            kill_inside(installation, said, point, wait, PROVISION_FAILPOINT=f"{step}:after")
+        else:
+            _die(installation, said, point)
     return installation.run(*said)
 
 

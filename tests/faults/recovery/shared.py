@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.faults.recovery.forks import Forked
+from tests.forks import Forked
 from tests.unit.ledger.postgres import server
 
 

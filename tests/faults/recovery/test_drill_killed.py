@@ -4,7 +4,6 @@ import signal
 
 import pytest
 
-from tests.faults.recovery.forks import Forked
 from tests.faults.recovery.life import (
     inside,
     kill_the_cloud_inside,
@@ -16,6 +15,8 @@ from tests.faults.recovery.life import (
     unfinished,
     walk,
 )
+from tests.forks import Forked
+from tests.installation import only_exhaustive
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults, pytest.mark.timeout(600)]
 
@@ -75,6 +76,7 @@ def test_interrupted_by_hand_and_reaped(installation: Forked, before: dict[str, 
     assert installation.ok("drill", "reap", "-o", "json").json == []
 
 
+@only_exhaustive
 def test_the_cloud_killed_in_the_middle(installation: Forked, before: dict[str, int]) -> None:
     """Not our own process but the cloud dies: that says nothing about the backup, and the quarantine ends all the
     same."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.recovery.forks import Forked
 from tests.faults.recovery.life import ledger, make, of_drills, points, snapshots, unfinished, walk
+from tests.forks import Forked
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults, pytest.mark.timeout(600)]
 

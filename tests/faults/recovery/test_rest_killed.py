@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.faults.recovery.forks import Forked
 from tests.faults.recovery.life import databases, ledger, make, notes, points, settled, walk
+from tests.forks import Forked
 from tests.installation import only_exhaustive
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults, pytest.mark.timeout(600)]

@@ -4,7 +4,6 @@ import signal
 
 import pytest
 
-from tests.faults.recovery.forks import Forked
 from tests.faults.recovery.life import (
     databases,
     kill_the_cloud_inside,
@@ -16,6 +15,7 @@ from tests.faults.recovery.life import (
     unfinished,
     walk,
 )
+from tests.forks import Forked
 from tests.installation import only_exhaustive, post
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults, pytest.mark.timeout(600)]
@@ -90,6 +90,7 @@ def test_killed_around_and_inside_every_step(installation: Forked, before: dict[
     assert len(points(installation, "acme")) == 3, "the one that was restored, one of the beginning, one of the moment"
 
 
+@only_exhaustive
 def test_the_cloud_killed_in_the_middle(installation: Forked, before: dict[str, int]) -> None:
     words, was = backed_up(installation, "lost by the second"), serving(installation)
     others = [d for d in databases(installation, "acme") if d != was]
@@ -99,6 +100,7 @@ def test_the_cloud_killed_in_the_middle(installation: Forked, before: dict[str, 
     restored(installation, before, [*others, was], "lost by the second")
 
 
+@only_exhaustive
 @pytest.mark.parametrize("where", ["snapshot:after", "beside:after"])
 def test_given_up_after_a_kill(installation: Forked, before: dict[str, int], where: str) -> None:
     """`--abandon`, itself killed around every step: the tenant is as it was, with all that was written."""
@@ -113,6 +115,7 @@ def test_given_up_after_a_kill(installation: Forked, before: dict[str, int], whe
     assert where in notes(installation, "acme")
 
 
+@only_exhaustive
 def test_what_is_not_right_is_removed_again_by_a_killed_one_too(installation: Forked, before: dict[str, int]) -> None:
     was = databases(installation, "acme")
     with master(installation, serving(installation)) as connection:

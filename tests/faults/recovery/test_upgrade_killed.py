@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.faults.recovery.forks import Forked
 from tests.faults.recovery.life import make, notes, settled, walk
-from tests.installation import get, post
+from tests.forks import Forked
+from tests.installation import get, only_exhaustive, post
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults, pytest.mark.timeout(600)]
 
@@ -77,6 +77,7 @@ def test_an_offline_migration_killed_around_every_step(installation: Forked, bef
     on(installation, "1.3.0", before)
 
 
+@only_exhaustive
 def test_what_is_undone_is_undone_after_kills_too(installation: Forked, before: dict[str, int]) -> None:
     """1.4.0 does not start: the gate stays shut."""
     done = walk(installation, words("1.4.0"), STEPS[:-1])

@@ -29,7 +29,7 @@ from tests.faults.recovery.life import (
     unfinished,
 )
 from tests.faults.recovery.shared import Shared, on_postgresql
-from tests.installation import TIMEOUT, Answer
+from tests.installation import TIMEOUT, Answer, only_exhaustive
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults, pytest.mark.timeout(600)]
 
@@ -95,7 +95,8 @@ def test_what_is_due_is_done_once(shared: Shared, alpha: dict[str, int]) -> None
 
 def test_what_a_dead_worker_left_is_ended_by_the_other_one(shared: Shared) -> None:
     before = make(shared, "beta", "one")
-    kill_inside(shared, ONCE, "beta snapshot started", 0.1, PROVISION_FAILPOINT="snapshot:after")
+    killed = shared.run(*ONCE, PROVISION_FAILPOINT="snapshot:after")
+    assert killed.code == -signal.SIGKILL, killed.stderr
     known = ledger(shared)
     [begun] = known.points(tenant="beta")
     known.save_point(replace(begun, status=PointStatus.CREATING))  # as one whose snapshot takes long
@@ -108,6 +109,7 @@ def test_what_a_dead_worker_left_is_ended_by_the_other_one(shared: Shared) -> No
     assert notes(shared, "beta") == {"one"}
 
 
+@only_exhaustive
 def test_what_was_handed_over_and_never_begun(shared: Shared) -> None:
     made = shared.ok("new-tenant", "gamma", "--tier", "trial", "--detach", "-o", "json").json
     os.kill(process_of(made["operation"]), signal.SIGKILL)
@@ -135,6 +137,7 @@ def process_of(operation_id: str) -> int:
     raise AssertionError(f"no process of {operation_id}")
 
 
+@only_exhaustive
 def test_sigterm_ends_an_idle_worker_and_one_in_the_middle(shared: Shared) -> None:
     """Of the tenant before: its first backup is due, then its first drill."""
     worker = inside(shared, ("worker",), "worker: backup of gamma: done", 0.5)
@@ -157,6 +160,7 @@ def ended_by_sigterm(worker: subprocess.Popen[str]) -> float:
     return time.monotonic() - began
 
 
+@only_exhaustive
 def test_a_goodbye_on_its_day_then_the_end_of_its_last_point(shared: Shared, tmp_path: Path) -> None:
     shared.ok("offboard", "gamma", "--yes", "--export", str(tmp_path / "export"))
     assert shared.show("gamma")["state"] == "suspended"

@@ -1,6 +1,6 @@
 """A fleet in three rings: a good release goes through, and each bad one stops in its first wave.
 
-It has twelve tenants (`make proofs`); in CI four, and the two bad releases whose failures are least alike.
+It has twelve tenants and all bad releases in `make proofs`; in CI three, and the one that fails while nobody serves.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ from tests.installation import EXHAUSTIVE, Installation, only_exhaustive
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults, pytest.mark.timeout(1800)]
 
-SIZES = {"zero": 2, "one": 4, "two": 6} if EXHAUSTIVE else {"zero": 2, "one": 1, "two": 1}
+SIZES = {"zero": 2, "one": 4, "two": 6} if EXHAUSTIVE else {"zero": 1, "one": 1, "two": 1}
 RINGS = {f"{name}-{n}": ring for ring, (name, size) in enumerate(SIZES.items()) for n in range(size)}
 FIRST = [tenant for tenant, ring in RINGS.items() if ring == 0]
 BEFORE, GOOD = ("1.1.0", ("1.2.0", "1.3.0")) if EXHAUSTIVE else ("1.2.0", ("1.3.0",))
@@ -51,7 +51,7 @@ BAD = {
     "1.7.0": Bad("careful", "schema"),
     "1.6.0": Bad("patient", "too many open files"),
 }
-IN_CI = ("1.5.0", "1.7.0")
+IN_CI = ("1.5.0",)
 
 
 @pytest.fixture(scope="module")

@@ -21,11 +21,11 @@ from tests.faults.recovery.test_upgrade_killed import STEPS
 from tests.faults.rollouts.fleet import bodies, channel, ledger, make_fleet, newest, serves, url
 from tests.faults.rollouts.proofs import attempts, each_step_once, journal, one_at_a_time, under_its_lease
 from tests.faults.rollouts.writer import Writer
-from tests.installation import COMMAND, EXHAUSTIVE, TIMEOUT
+from tests.installation import COMMAND, TIMEOUT, only_exhaustive
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.faults, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.sandbox, pytest.mark.faults, pytest.mark.timeout(900), only_exhaustive]
 
-CALM, CUT = "alpha", ("beta", "gamma") if EXHAUSTIVE else ("beta",)
+CALM, CUT = "alpha", ("beta", "gamma")
 RINGS = {CALM: 0, **dict.fromkeys(CUT, 1)}
 OPERATORS = ("alice", "bob")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.installation import some
 from tests.sandbox.bundle.conftest import FILES, NOTES, Site
 from tests.sandbox.bundle.shims import hits, shim
 
@@ -57,7 +58,7 @@ STEPS = [
 ]
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", some(STEPS))
 def test_killed_after_a_step_with_all_that_it_started(site: Site, bundle: Path, tmp_path: Path, step: str) -> None:
     killing = shim(tmp_path / "shim", site.environment()["PATH"], step)
     assert site.install(bundle, first=(killing,)).returncode == -9

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,17 @@ def test_a_block_is_free_again_when_its_home_is_gone(tmp_path: Path) -> None:
     (homes[7] / "block").unlink()
     homes[7].rmdir()
     assert blocks.claim(tmp_path / "late", shared) == taken[7]
+
+
+def test_many_that_claim_at_once_find_one_block_each(tmp_path: Path) -> None:
+    shared = tmp_path / "blocks"
+    shared.mkdir()
+    for block in range(blocks.FIRST, blocks.LAST + 1):  # all of them belong to homes that are gone
+        (shared / str(block)).write_text(str(tmp_path / "gone"))
+    homes = [_home(tmp_path, f"h{n}") for n in range(150)]
+    with ThreadPoolExecutor(16) as pool:
+        taken = list(pool.map(lambda home: blocks.claim(home, shared), homes))
+    assert len(set(taken)) == len(homes)
 
 
 def test_addresses_stay_and_are_free_again_when_released(tmp_path: Path) -> None:

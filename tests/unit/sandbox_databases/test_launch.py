@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.model.errors import SandboxError
-from provisioner.sandbox import launch
+from provisioner.sandbox import blocks, launch
 from provisioner.sandbox.launch import Launcher, Process, alive, recorded, stop, write_file
 
 _PYTHON = [Path(sys.prefix), Path(sys.base_prefix)]
@@ -18,7 +18,7 @@ rooted = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a uid"
 
 @pytest.fixture
 def launcher(tmp_path: Path) -> Launcher:
-    return Launcher(tmp_path)
+    return Launcher(tmp_path, blocks.claim(tmp_path))
 
 
 def spawn(launcher: Launcher, home: Path, *argv: str) -> Process:
@@ -101,10 +101,29 @@ def test_a_file_is_written_whole_and_private(tmp_path: Path) -> None:
 def test_uids_stay_and_differ(launcher: Launcher, tmp_path: Path) -> None:
     first, second = launcher.uid("a"), launcher.uid("b")
     assert len({0, first, second}) == 3
-    assert Launcher(tmp_path).uid("a") == first
+    assert Launcher(tmp_path, blocks.claim(tmp_path)).uid("a") == first
     launcher.release("a")
     launcher.release("a")
     assert launcher.uid("b") == second
+
+
+@rooted
+def test_no_two_sandboxes_give_the_same_uid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stopped machine shows no uid by a process; another sandbox's machine under it would be ended with it."""
+    monkeypatch.setattr(launch, "_uids_of_processes", set)
+    given: set[int] = set()
+    for block in (blocks.FIRST, blocks.FIRST + 1, blocks.LAST):
+        home = tmp_path / str(block)
+        home.mkdir()
+        launcher = Launcher(home, block)
+        mine = {launcher.uid(f"machine/{n}") for n in range(160)}
+        assert len(mine) == 160
+        assert not mine & given
+        with pytest.raises(SandboxError, match="all 160 uids of this sandbox are taken"):
+            launcher.uid("machine/160")
+        given |= mine
+    assert min(given) >= 20_000
+    assert max(given) < 60_000
 
 
 @rooted

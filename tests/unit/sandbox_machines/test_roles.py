@@ -27,6 +27,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         home=tmp_path,
         endpoint_url="http://127.0.0.1:1",
         account=ACCOUNT,
+        block=10,
         addresses=Addresses(tmp_path / "addresses.json", 10),
         lock=RLock(),
         dirty=lambda: None,

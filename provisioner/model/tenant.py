@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Literal
 
 from provisioner.model.json import digest
+from provisioner.model.patch.policy import PatchException, PatchPolicy
 from provisioner.model.recovery import BackupPolicy
 
 DRIFT_HOURS = 24
@@ -66,6 +67,7 @@ class Tier:
     description: str | None = None
     backup: BackupPolicy = field(default_factory=BackupPolicy)
     drift_hours: int = DRIFT_HOURS
+    patch: PatchPolicy = field(default_factory=PatchPolicy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +157,8 @@ class Waiver:
 @dataclass(frozen=True, slots=True)
 class Tenant:
     """One customer's desired instance. `sizing` already has the tier's values and the live overrides folded in;
-    `overrides`, `waivers` and `hold` are there when they have expired, too. It follows `channel`, or has a `pin`.
-    `name` is the customer's, for people."""
+    `overrides`, `waivers`, `patch_exceptions` and `hold` are there when they have expired, too. It follows
+    `channel`, or has a `pin`. `name` is the customer's, for people."""
 
     id: str
     tier: str
@@ -179,6 +181,8 @@ class Tenant:
     channel: str | None = None
     pin: Pin | None = None
     hold: Hold | None = None
+    patch: PatchPolicy = field(default_factory=PatchPolicy)
+    patch_exceptions: tuple[PatchException, ...] = ()
 
 
 def desired_digest(tenant: Tenant, assigned_release: str, program_version: str) -> str:

@@ -77,10 +77,11 @@ class _Checks:
                 hint = "take release and pin out, or give the pin a later date"
                 yield self._at((*path, "pin", "expires"), "this pin has expired, and still holds", hint)
             yield from rollout_warnings(self._document, tenant_id, tenant, self._today)
-            for kind in ("overrides", "waivers"):
+            for kind in ("overrides", "waivers", "patch_exceptions"):
                 for number, item in enumerate(getattr(tenant, kind)):
                     if item.expires and item.expires < self._today:
-                        fact = f"this {kind[:-1]} has expired, and is ignored"
+                        what = kind[:-1].replace("_", " ")
+                        fact = f"this {what} has expired, and is ignored"
                         yield self._at((*path, kind, number, "expires"), fact, "delete it, or give it a later date")
 
     def _target(self, name: str, target: TargetEntry) -> Iterator[Problem]:

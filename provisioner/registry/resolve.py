@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from provisioner.model.patch.policy import PatchException, PatchPolicy
 from provisioner.model.recovery import BackupPolicy
 from provisioner.model.rollout.strategy import Gate, Strategy
 from provisioner.model.tenant import (
@@ -45,7 +46,8 @@ def target(name: str, entry: Plain) -> Target:
 def tier(name: str, entry: Plain) -> Tier:
     """A tier under its name."""
     sizing = Sizing(**{f.name: entry[f.name] for f in fields(Sizing)})
-    return Tier(name, sizing, entry["description"], BackupPolicy(**entry["backup"]), entry["drift_hours"])
+    backup, patch = BackupPolicy(**entry["backup"]), PatchPolicy.of(entry["patch"])
+    return Tier(name, sizing, entry["description"], backup, entry["drift_hours"], patch)
 
 
 def release(version: str, entry: Plain, folder: Path) -> Release:
@@ -111,6 +113,8 @@ def tenant(
         name=entry["name"],
         backup=tier.backup,
         drift_hours=tier.drift_hours,
+        patch=tier.patch,
+        patch_exceptions=tuple(map(PatchException.of, entry["patch_exceptions"])),
     )
 
 

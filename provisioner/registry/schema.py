@@ -11,6 +11,7 @@ from provisioner.model.recovery import BackupPolicy
 from provisioner.model.tenant import DRIFT_HOURS
 from provisioner.registry import fields as f
 from provisioner.registry.entry import RECORD, Entry
+from provisioner.registry.patching import PatchEntry, PatchExceptionEntry
 from provisioner.registry.policy import Policy, Update, forbidden, live, replace, restart
 from provisioner.registry.strategies import FREEZE, HOLD, ROLLOUT, FreezeEntry, HoldEntry, StrategyEntry
 
@@ -196,6 +197,9 @@ class TierEntry(Entry):
     drift_hours: Annotated[int, Field(ge=1, le=168), _SCHEDULE] = Field(
         default=DRIFT_HOURS, description="Hours from one look for changes by hand to the next."
     )
+    patch: Annotated[PatchEntry, f.SECTION, live("see its fields", "nothing: it holds at once")] = Field(
+        default_factory=PatchEntry, description="Patches of the operating system: by when, and how often it is looked."
+    )
 
 
 class ReleaseEntry(Entry):
@@ -302,6 +306,9 @@ class TenantEntry(Entry):
     expires: Annotated[f.Date | None, RECORD] = Field(None, description="Last day of a trial.")
     waivers: Annotated[tuple[WaiverEntry, ...], Field(strict=False), RECORD] = Field(
         (), description="Stateful changes that are allowed."
+    )
+    patch_exceptions: Annotated[tuple[PatchExceptionEntry, ...], Field(strict=False), RECORD] = Field(
+        (), description="Advisories that it may go without for a while."
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 from provisioner.cloud import (
     balancers,
@@ -12,6 +13,7 @@ from provisioner.cloud import (
     lookup,
     machines,
     measured,
+    patches,
     permissions,
     quotas,
     rules,
@@ -35,6 +37,7 @@ from provisioner.model.cloud import (
 )
 from provisioner.model.deployer.simulation import Answers, Question
 from provisioner.model.json import Json
+from provisioner.model.patch.scan import Scan
 
 
 class AwsCloud:
@@ -81,6 +84,12 @@ class AwsCloud:
 
     def stop_machine(self, machine_id: str) -> None:
         machines.stop_machine(self._clients, machine_id)
+
+    def patch(self, machine_id: str, operation: Literal["Scan", "Install"], *, comment: str, timeout: float) -> Scan:
+        return patches.patch(self._clients, machine_id, operation, comment=comment, timeout=timeout)
+
+    def reboot_machine(self, machine_id: str) -> None:
+        patches.reboot_machine(self._clients, machine_id)
 
     def target_health(self, group_arn: str, machine_id: str) -> str:
         return balancers.target_health(self._clients, group_arn, machine_id)

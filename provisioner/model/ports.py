@@ -36,6 +36,7 @@ from provisioner.model.ledger import (
     TenantRecord,
 )
 from provisioner.model.lifecycle import Lifecycle
+from provisioner.model.patch.port import Patcher
 from provisioner.model.recovery import Evidence, RecoveryPoint
 from provisioner.model.rollout.record import RolloutStore
 
@@ -208,7 +209,7 @@ class Ledger(RolloutStore, Protocol):
         """Walk the whole chain. Raises ProvisionError naming the first entry that doesn't fit."""
 
 
-class Cloud(Protocol):
+class Cloud(Patcher, Protocol):
     """One account and region of a target, seen through boto3. Errors of the SDK become ProvisionErrors once, here:
     AuthenticationError, TimedOutError, UnsupportedError, or ProvisionError with service, operation and code."""
 

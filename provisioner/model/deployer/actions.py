@@ -239,3 +239,12 @@ MONITORING = [
     "logs:PutLogEvents",
     "logs:PutRetentionPolicy",
 ]
+
+DOCUMENTS = ("AWS-RunPatchBaseline", "AWS-RunShellScript")
+"""Of SSM, that run on tenants' machines."""
+SEE_COMMANDS = [
+    "ssm:DescribeInstanceInformation",
+    "ssm:DescribeInstancePatches",
+    "ssm:DescribeInstancePatchStates",
+    "ssm:GetCommandInvocation",
+]

@@ -11,6 +11,7 @@ from provisioner.model.deployer.actions import (
     BALANCERS,
     BUCKET,
     CERTIFICATES,
+    DOCUMENTS,
     KEYS,
     LOGS,
     PROFILES,
@@ -18,6 +19,7 @@ from provisioner.model.deployer.actions import (
     READ_EC2,
     ROLES,
     SECRETS,
+    SEE_COMMANDS,
     TOPICS,
     UNTAG,
 )
@@ -84,6 +86,7 @@ def network(place: Place) -> list[Statement]:
         "ec2:ModifyVpcAttribute",
         "ec2:ModifyVpcEndpoint",
         "ec2:MonitorInstances",
+        "ec2:RebootInstances",
         "ec2:ReleaseAddress",
         "ec2:ReplaceRoute",
         "ec2:ReplaceRouteTableAssociation",
@@ -251,7 +254,7 @@ def watch(place: Place) -> list[Statement]:
             "LookAtAlarms", ["cloudwatch:ListTagsForResource"], [place.arn("cloudwatch", f"alarm:{physical('*')}")]
         ),
         statement("Commands", ["ssm:SendCommand"], [place.arn("ec2", "instance/*")], machines),
-        statement("CommandWords", ["ssm:SendCommand"], ["arn:aws:ssm:*::document/AWS-RunShellScript"]),
-        statement("SeeCommands", ["ssm:DescribeInstanceInformation", "ssm:GetCommandInvocation"], ["*"]),
+        statement("CommandWords", ["ssm:SendCommand"], [f"arn:aws:ssm:*::document/{name}" for name in DOCUMENTS]),
+        statement("SeeCommands", SEE_COMMANDS, ["*"]),
         statement("SeeLimits", ["servicequotas:GetAWSDefaultServiceQuota", "servicequotas:GetServiceQuota"], ["*"]),
     ]

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from provisioner.model.cloud import (
     Caller,
@@ -26,6 +26,8 @@ from provisioner.model.cloud import (
 from provisioner.model.deployer.simulation import Answers, Question
 from provisioner.model.errors import AuthenticationError, ProvisionError
 from provisioner.model.json import Json
+from provisioner.model.patch.scan import Scan
+from tests.unit.ops.fake_patches import FakePatches
 
 SOUND: dict[str, Any] = {
     "connection": {"value": {"tls": "TLSv1.3", "server_version": "17.10"}, "error": ""},
@@ -91,6 +93,7 @@ class FakeCloud:
     measured: dict[str, list[Reading]] = field(default_factory=dict)
     full: bool = False
     rules: list[GroupRule] = field(default_factory=list)
+    patches: FakePatches = field(default_factory=FakePatches)
 
     def caller(self) -> Caller:
         if not self.known:
@@ -142,6 +145,14 @@ class FakeCloud:
             raise self.refuse_stop
         self.calls.append(f"stop {machine_id}")
         self.machine_state = "stopped"
+
+    def patch(self, machine_id: str, operation: Literal["Scan", "Install"], *, comment: str, timeout: float) -> Scan:
+        self.calls.append(f"{operation} {machine_id}")
+        return self.patches.run(operation, self.clock.now())
+
+    def reboot_machine(self, machine_id: str) -> None:
+        self.calls.append(f"reboot {machine_id}")
+        self.patches.reboot()
 
     def target_health(self, group_arn: str, machine_id: str) -> str:
         self.calls.append(f"target {machine_id}")

@@ -29,7 +29,8 @@ from provisioner.ops.rollout import verbs
 from provisioner.ops.rollout.drive import drive
 from provisioner.ops.rollout.find import lease_of
 from provisioner.ops.rollout.previews import preview
-from provisioner.ops.rollout.propose import Words, check, edited, propose
+from provisioner.ops.rollout.propose import Words, check, propose
+from provisioner.ops.rollout.since import edited
 
 _EDITS = 10
 _REHEARSED = ["tenant", "verdict", "point", "findings", "next"]

@@ -75,7 +75,7 @@ def _tell_stranded(house: House) -> None:
     """Rollouts that nobody drives: they are never silent."""
     for record in stranded(house):
         words = (
-            f"rollout {record.id} to {record.plan.release} is {record.status}, and nobody drives it (last seen "
+            f"rollout {record.id} {record.plan.what} is {record.status}, and nobody drives it (last seen "
             f"{record.updated_at:%Y-%m-%d %H:%M} UTC): provision rollout resume {record.id}"
         )
         typer.echo(words, err=True)

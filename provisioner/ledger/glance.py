@@ -14,7 +14,7 @@ from provisioner.model.ledger import Fact, TenantRecord
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.rollout.states import DRIVEN
 
-REVISION = "0003"
+REVISION = "0004"
 """The revision whose tables the queries below read; a test holds it to the newest."""
 
 _SCHEME = "sqlite:///"

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
 
-from provisioner.model.due import backup_due, drift_due, drill_due, slot
+from provisioner.model.due import backup_due, drift_due, drill_due, scan_due, slot
 from provisioner.model.json import digest
 from provisioner.model.ledger import Fact, Operation, OperationStatus, TenantRecord
 from provisioner.model.lifecycle import Lifecycle
+from provisioner.model.patch.scan import FACT as PATCHES
 from provisioner.model.ports import Progress
 from provisioner.model.recovery import PointKind, PointStatus, Verdict
 from provisioner.model.tenant import Tenant
@@ -21,6 +22,7 @@ from provisioner.ops.house import House, RegistryView
 from provisioner.ops.lanes import NOTHING, Done, Job, Lanes, Patience
 from provisioner.ops.operations import UNFINISHED, resume, unfinished
 from provisioner.ops.operations import find as find_operation
+from provisioner.ops.patch import look as patching
 from provisioner.ops.rollout import find
 from provisioner.ops.rollout.drive import drive
 
@@ -194,6 +196,8 @@ def _of_active(
         yield Job(tenant.id, "drill", f"every {policy.drill_days} days", partial(_prove, house, registry, tenant))
     if _drift_due(tenant, record.facts.get("drift"), now):
         yield Job(tenant.id, "drift", f"every {tenant.drift_hours} h", partial(_look, house, registry, tenant))
+    if _scan_due(tenant, record, now):
+        yield Job(tenant.id, "scan", f"every {tenant.patch.scan_hours} h", partial(_scan, house, tenant))
 
 
 def _drift_due(tenant: Tenant, last: Fact | None, now: datetime) -> bool:
@@ -209,6 +213,23 @@ def _look(house: House, registry: RegistryView, tenant: Tenant, _: Progress) -> 
     if found.error is not None:
         raise found.error
     return NOTHING if found.standing == "skipped" else found
+
+
+def _scan_due(tenant: Tenant, record: TenantRecord | None, now: datetime) -> bool:
+    """For patches. A machine that is new is looked at once."""
+    facts = record.facts if record else {}
+    last, serving = facts.get(PATCHES), facts.get("machine")
+    if serving is None:
+        return False
+    other = last is not None and last.value["machine"] != serving.value.get("id")
+    return scan_due(last.at if last else None, tenant.patch.scan_hours, now, other_machine=other)
+
+
+def _scan(house: House, tenant: Tenant, progress: Progress) -> object:
+    """Somebody may have looked since."""
+    if not _scan_due(tenant, house.ledger.tenant(tenant.id), house.clock.now()):
+        return NOTHING
+    return patching.scan_one(house, tenant, progress)
 
 
 def _backup_due(house: House, tenant: Tenant, now: datetime) -> bool:

@@ -17,6 +17,7 @@ from provisioner.cli import (
     forecasting,
     life,
     operations,
+    patch,
     registry,
     rollout,
     sandbox,
@@ -65,6 +66,7 @@ drill.register(app)
 forecasting.register(app)
 bundle.register(app)
 rollout.register(app)
+patch.register(app)
 worker.register(app)
 operations.register(app)
 registry.register(app)

@@ -213,6 +213,7 @@ def _summary(view: RolloutView) -> dict[str, Any]:
     return {
         "id": record.id,
         "release": plan.release,
+        "work": plan.work,
         "target": plan.target,
         "status": str(record.status),
         "cause": record.cause,

@@ -226,8 +226,9 @@ def _scan_due(tenant: Tenant, record: TenantRecord | None, now: datetime) -> boo
 
 
 def _scan(house: House, tenant: Tenant, progress: Progress) -> object:
-    """Somebody may have looked since."""
-    if not _scan_due(tenant, house.ledger.tenant(tenant.id), house.clock.now()):
+    """Somebody may have looked since. What is being changed is looked at when that has ended."""
+    due_now = _scan_due(tenant, house.ledger.tenant(tenant.id), house.clock.now())
+    if not due_now or house.ledger.lease(tenant.id) is not None:
         return NOTHING
     return patching.scan_one(house, tenant, progress)
 

@@ -77,9 +77,7 @@ def _nothing_missing(candidate: Candidate, now: datetime) -> Reason | None:
         return None
     at = datetime.fromisoformat(str(known.value["scanned_at"]))
     old = now - at > timedelta(hours=_FRESH * candidate.tenant.patch.scan_hours)
-    return (
-        None if known.value["open"] or old else (Why.THERE, f"nothing was missing at {shown(at)}, when it was scanned")
-    )
+    return None if known.value["open"] or old else (Why.THERE, f"nothing was missing when it was scanned, {shown(at)}")
 
 
 def _planned(request: PatchRequest, candidate: Candidate, at: datetime, why: str, now: datetime) -> PlannedTenant:

@@ -80,8 +80,8 @@ class LeftOut:
 @dataclass(frozen=True)
 class RolloutPlan:
     """Who is moved to a release, or patched, in which waves, under which rules. `release`: what is rolled out; of
-    patches a name for people, and what only a release has is None then. `release_digest`: of the release as the registry had
-    it; `channel`: moves when the last wave is done (None: none does, and `stays` says why), and was at
+    patches a name for people, and what only a release has is None then. `release_digest`: of the release as the
+    registry had it; `channel`: moves when the last wave is done (None: none does, and `stays` says why), and was at
     `channel_from`; `of_channel`: whose followers are moved. `there` and `behind`: how many of the followers are on the
     release already, and how many are left out for another reason."""
 

@@ -40,8 +40,8 @@ def test_a_backup_then_a_drill_then_nothing(acme: FakeHouse) -> None:
 def test_both_at_once_are_two_operations(acme: FakeHouse) -> None:
     tick(acme, quiet)
     acme.clock.at += timedelta(days=40)
-    assert wanted(acme) == ["backup", "drill", "drift"]
-    assert [d.outcome for d in tick(acme, quiet)] == ["done", "done", "done"]
+    assert wanted(acme) == ["backup", "drill", "drift", "scan"]
+    assert [d.outcome for d in tick(acme, quiet)] == ["done"] * 4
     assert wanted(acme) == []
 
 
@@ -49,7 +49,7 @@ def test_the_schedules_come_again(acme: FakeHouse) -> None:
     tick(acme, quiet)
     tick(acme, quiet)
     acme.clock.at += timedelta(hours=25)
-    assert wanted(acme) == ["backup", "drift"]
+    assert wanted(acme) == ["backup", "drift", "scan"]
     tick(acme, quiet)
     assert len(acme.ledger.points(tenant="acme")) == 2
 
@@ -124,6 +124,7 @@ def test_a_fault_of_ours_and_a_silent_cloud_stop_no_other(acme: FakeHouse, monke
     assert [(d.tenant, d.what, d.detail) for d in tick(acme, quiet)] == [
         ("acme", "backup", "KeyError: 'bug'"),
         ("acme", "drift", "every 24 h"),
+        ("acme", "scan", "every 24 h"),
         ("beta", "stop", "rds CreateDBSnapshot: SnapshotQuotaExceeded"),
         ("gamma", "look", "ValueError: 'nobody knows this one' is not a valid Verdict"),
     ]
@@ -151,11 +152,11 @@ def test_a_drill_that_could_not_tell_is_tried_again_the_next_day(acme: FakeHouse
     acme.clock.at += timedelta(hours=25)
     acme.fake_engine.fail_up = None
     backed_up(acme)
-    assert wanted(acme) == ["drill", "drift"]
+    assert wanted(acme) == ["drill", "drift", "scan"]
     tick(acme, quiet)
     acme.clock.at += timedelta(hours=25)
     backed_up(acme)
-    assert wanted(acme) == ["drift"], "no drill"
+    assert wanted(acme) == ["drift", "scan"], "no drill"
     assert [e.body["verdict"] for e in acme.ledger.evidence(kind="drill")] == ["passed", "inconclusive"]
 
 

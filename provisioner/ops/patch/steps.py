@@ -9,7 +9,14 @@ from typing import Any
 
 from provisioner.model.change import Event, EventKind
 from provisioner.model.cloud import Health
-from provisioner.model.errors import ProvisionError, RefusedError, UndoneError
+from provisioner.model.errors import (
+    AuthenticationError,
+    CancelledError,
+    LeaseLostError,
+    ProvisionError,
+    RefusedError,
+    UndoneError,
+)
 from provisioner.model.json import JsonDict
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.patch.evidence import KIND, evidence
@@ -139,22 +146,29 @@ class Patching:
         if installed["failed"] or not installed["pending"]:
             return {"rebooted": False}
         cloud, machine = self._place(ctx)
-        if not self._scanned(ctx, cloud, machine).pending:
-            return {"rebooted": True}
-        late = self._late(ctx)
-        if late is not None:
-            return {"rebooted": False, "late": late["failure"]}
-        cloud.reboot_machine(machine)
+        asked, late = False, list[str]()
 
         def look() -> str | None:
+            nonlocal asked
             try:
                 found = self._scanned(ctx, cloud, machine)
+            except (AuthenticationError, CancelledError, LeaseLostError):
+                raise
             except ProvisionError as error:  # it is on its way down or up
                 return error.message
-            return "a reboot is still missing" if found.pending else None
+            if not found.pending:
+                return None
+            if not asked:
+                why = self._late(ctx)
+                if why is not None:
+                    late.append(str(why["failure"]))
+                    return None
+                cloud.reboot_machine(machine)
+                asked = True
+            return "a reboot is still missing"
 
         until(self._house, ctx, look, f"the reboot of {machine}", REBOOT_DEADLINE)
-        return {"rebooted": True}
+        return {"rebooted": not late, "late": late[0] if late else None}
 
     def gate(self, ctx: StepContext) -> JsonDict:
         """Whether the tenant is well: enough good answers through its own address."""

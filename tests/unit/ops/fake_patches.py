@@ -1,6 +1,6 @@
 """A fake of Patch Manager: packages that are missing, that can't be installed, that want a reboot."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
@@ -10,8 +10,9 @@ from provisioner.model.patch.policy import Severity
 from provisioner.model.patch.scan import Patch, PatchState, Scan
 
 
-def package(name: str, severity: Severity = Severity.CRITICAL, *cves: str) -> Patch:
+def package(name: str, severity: Severity = Severity.CRITICAL, *, cve: str | None = None) -> Patch:
     """One that is missing."""
+    cves = (cve,) if cve else ()
     return Patch(name, f"{name}:1.0-2", severity, "Security", PatchState.MISSING, cves)
 
 
@@ -19,7 +20,7 @@ def package(name: str, severity: Severity = Severity.CRITICAL, *cves: str) -> Pa
 class FakePatches:
     """`known`: what isn't in effect; `broken`: packages that can't be installed, and what the machine says then;
     `kernels`: those that need a reboot. `deaf`: so many scans fail after a reboot, while the machine is away.
-    `error` is raised by the next command of that name, once."""
+    `error` is raised by the next command of that name, once. `on_install` and `on_reboot` are called then."""
 
     known: list[Patch] = field(default_factory=list)
     broken: dict[str, str] = field(default_factory=dict)
@@ -28,6 +29,8 @@ class FakePatches:
     installed: int = 100
     away: int = 2
     deaf: int = 0
+    on_install: Callable[[], object] | None = None
+    on_reboot: Callable[[], object] | None = None
 
     def run(self, operation: Literal["Scan", "Install"], at: datetime) -> Scan:
         error = self.error.pop(operation, None)
@@ -38,6 +41,7 @@ class FakePatches:
             raise ProvisionError("the machine doesn't answer")
         detail = ""
         if operation == "Install":
+            _tell(self.on_install)
             wanted = [p for p in self.known if p.state in (PatchState.MISSING, PatchState.FAILED)]
             left = list(self._installed())
             self.installed += len(self.known) - len(left)
@@ -48,6 +52,7 @@ class FakePatches:
     def reboot(self) -> None:
         self.known = [p for p in self.known if p.state is not PatchState.PENDING]
         self.deaf = self.away
+        _tell(self.on_reboot)
 
     def _installed(self) -> Iterator[Patch]:
         for patch in self.known:
@@ -57,3 +62,8 @@ class FakePatches:
                 yield replace(patch, state=PatchState.FAILED)
             elif patch.id in self.kernels:
                 yield replace(patch, state=PatchState.PENDING)
+
+
+def _tell(hook: Callable[[], object] | None) -> None:
+    if hook is not None:
+        hook()

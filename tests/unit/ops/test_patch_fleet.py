@@ -28,7 +28,7 @@ from tests.unit.ops.fake_patches import package
 from tests.unit.ops.fakes import FakeHouse
 from tests.unit.ops.moving import House, moved_in
 from tests.unit.ops.patching import missing, turn
-from tests.unit.ops.people import made, quiet, scanned
+from tests.unit.ops.people import made, quiet
 from tests.unit.ops.rolling import Fleet, Rollout, S
 
 

@@ -46,7 +46,8 @@ class Patch:
     def known_as(self, word: str) -> bool:
         """Whether a person means it by this word."""
         package = self.title.partition(":")[0]
-        return word.lower() in {self.id.lower(), self.title.lower(), package.lower(), *(c.lower() for c in self.cves)}
+        names = {self.id, self.title, package, package.rpartition(".")[0], *self.cves}
+        return word.lower() in {name.lower() for name in names if name}
 
 
 @dataclass(frozen=True, slots=True)

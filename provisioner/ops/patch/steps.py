@@ -184,8 +184,9 @@ class Patching:
         return {"answers": len(seen)}
 
     def rescan(self, ctx: StepContext) -> JsonDict:
-        """What is missing after."""
-        _, value = self._look(ctx)
+        """What is missing after. What failed is only missing to a scan."""
+        failed: Any = ctx.results["install"]["failed"]
+        _, value = self._look(ctx, failed=len(failed))
         return {"fact": value}
 
     def finish(self, ctx: StepContext) -> JsonDict:
@@ -252,11 +253,11 @@ class Patching:
     def _scanned(self, ctx: StepContext, cloud: Cloud, machine: str) -> Scan:
         return cloud.patch(machine, "Scan", comment=f"provision scan {ctx.tenant}", timeout=SCAN_DEADLINE)
 
-    def _look(self, ctx: StepContext) -> tuple[Scan, JsonDict]:
+    def _look(self, ctx: StepContext, **more: Any) -> tuple[Scan, JsonDict]:
         cloud, machine = self._place(ctx)
         found = self._scanned(ctx, cloud, machine)
         policy, exceptions = policy_of(ctx.payload)
-        return found, observe(self._house, cloud, ctx.tenant, machine, found, policy, exceptions)
+        return found, observe(self._house, cloud, ctx.tenant, machine, found, policy, exceptions, **more)
 
 
 def begun(house: House, operation_id: str) -> set[str]:

@@ -11,6 +11,9 @@ from provisioner.cli.rollout import Detach, Fast, Reason, StrategyName
 from provisioner.cli.tenants import Ids
 
 Mend = Annotated[bool, typer.Option("--mend", help="Who is ill is patched, too.")]
+Now = Annotated[
+    bool, typer.Option("--now", help="Outside of windows and in freezes, too; as --fast, it needs --reason.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -40,11 +43,12 @@ def plan(
     fast: Fast = False,
     reason: Reason = None,
     mend: Mend = False,
+    now: Now = False,
 ) -> object:
     """Show who would be patched, in which wave, when, and who would not, and why. Changes nothing."""
     from provisioner.cli.patching import Asked, planned
 
-    return planned(session, selection, Asked(ids or (), strategy, fast, reason, mend))
+    return planned(session, selection, Asked(ids or (), strategy, fast or now, reason, mend, now))
 
 
 def install(
@@ -55,6 +59,7 @@ def install(
     fast: Fast = False,
     reason: Reason = None,
     mend: Mend = False,
+    now: Now = False,
     detach: Detach = False,
 ) -> object:
     """Install what is missing, in waves: a rollout, which `provision rollout status|pause|resume|...` work on.
@@ -64,7 +69,7 @@ def install(
     """
     from provisioner.cli.patching import Asked, installed
 
-    return installed(session, selection, Asked(ids or (), strategy, fast, reason, mend), detach=detach)
+    return installed(session, selection, Asked(ids or (), strategy, fast or now, reason, mend, now), detach=detach)
 
 
 def report(

@@ -28,13 +28,14 @@ _REPORT = ["tenant", "tier", *_SHORT, "reboot", "scanned", "patched", "due", "br
 @dataclass(frozen=True, slots=True)
 class Asked:
     """What is said of a rollout of patches that isn't begun yet. `fast` asks for short bake times, and `reason` says
-    why; `mend`: who is ill is patched, too."""
+    why; `mend`: who is ill is patched, too; `now`: outside of windows and in freezes, too."""
 
     ids: Sequence[str] = ()
     strategy: str | None = None
     fast: bool = False
     reason: str | None = None
     mend: bool = False
+    now: bool = False
 
 
 def planned(session: Session, selection: Selection, asked: Asked) -> Planned:
@@ -74,7 +75,7 @@ def reported(
 
 def _proposed(session: Session, selection: Selection, asked: Asked) -> tuple[Chosen, Planned]:
     picked = meant(session, selection, asked.ids, fast=asked.fast, reason=asked.reason)
-    words = PatchWords(asked.strategy, asked.reason, asked.mend)
+    words = PatchWords(asked.strategy, asked.reason, asked.mend, asked.now)
     return picked, Planned(propose(session.app, picked.registry, picked.tenants, words))
 
 

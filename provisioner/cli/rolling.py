@@ -185,7 +185,8 @@ def _question(plan: RolloutPlan) -> str:
     if not plan.waves:
         return f"Nobody has to be moved. Move channel {plan.channel} to {plan.release}?"
     if plan.work == "patch":
-        return f"Patch {len(plan.tenants)} tenant(s), in {len(plan.waves)} wave(s)?"
+        when = ", outside of their windows and in freezes, too" if plan.now else ""
+        return f"Patch {len(plan.tenants)} tenant(s), in {len(plan.waves)} wave(s){when}?"
     return f"Move {len(plan.tenants)} tenant(s) to {plan.release}, in {len(plan.waves)} wave(s)?"
 
 

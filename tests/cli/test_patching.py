@@ -90,3 +90,11 @@ def test_a_report_is_exit_6_where_a_deadline_was_missed(fleet: Fleet, tmp_path: 
 def test_of_whom_nothing_is_known_is_exit_6(fleet: Fleet) -> None:
     [row] = fleet.json("patch", "report", "acme", code=6)
     assert (row["breaches"], row["critical"], row["scanned"]) == ("it was never scanned", None, "never")
+
+
+def test_what_can_not_wait_needs_a_reason(fleet: Fleet) -> None:
+    fleet.edit("    ring: 0\n", '    ring: 0\n    window: {days: [mon], start: "02:00", hours: 1}\n')
+    assert "belong together" in fleet.ok("patch", "plan", "--now", code=2).stderr
+    planned = fleet.json("patch", "plan", "--now", "--reason", "CVE-2026-1")
+    [acme] = planned["waves"][0]["tenants"]
+    assert (acme["id"], acme["window"], planned["strategy"]["hasty"]) == ("acme", None, "CVE-2026-1")

@@ -1,7 +1,7 @@
 """Who would be patched, in which waves and when; and who would not, and why: a rollout's plan. A pure function."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from provisioner.model.patch.scan import FACT
@@ -19,17 +19,22 @@ _FRESH = 2
 
 @dataclass(frozen=True, slots=True)
 class PatchRequest:
-    """Patches under a `name` for people, on this target. `mend`: who is ill is patched, too."""
+    """Patches under a `name` for people, on this target. `mend`: who is ill is patched, too; `now`: no window and no
+    freeze is waited for."""
 
     name: str
     target: str
     strategy: Strategy
     freezes: tuple[Freeze, ...]
     mend: bool = False
+    now: bool = False
 
 
 def plan_patches(request: PatchRequest, candidates: Sequence[Candidate], now: datetime) -> RolloutPlan:
     """The plan; the same for the same input, whatever its order. Pins don't count: a release stays as it is."""
+    if request.now:
+        request = replace(request, freezes=())
+        candidates = [replace(c, tenant=replace(c.tenant, window=None)) for c in candidates]
     waves, left_out = scheduled(
         request.name,
         request.strategy,
@@ -56,6 +61,7 @@ def plan_patches(request: PatchRequest, candidates: Sequence[Candidate], now: da
         waves=waves,
         left_out=left_out,
         work="patch",
+        now=request.now,
     )
 
 

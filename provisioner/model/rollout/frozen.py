@@ -83,7 +83,7 @@ class RolloutPlan:
     patches a name for people, and what only a release has is None then. `release_digest`: of the release as the
     registry had it; `channel`: moves when the last wave is done (None: none does, and `stays` says why), and was at
     `channel_from`; `of_channel`: whose followers are moved. `there` and `behind`: how many of the followers are on the
-    release already, and how many are left out for another reason."""
+    release already, and how many are left out for another reason. `now`: neither windows nor freezes are waited for."""
 
     release: str
     release_digest: str | None
@@ -101,6 +101,7 @@ class RolloutPlan:
     waves: tuple[Wave, ...]
     left_out: tuple[LeftOut, ...]
     work: Work = "upgrade"
+    now: bool = False
 
     @cached_property
     def digest(self) -> str:

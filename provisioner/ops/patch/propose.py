@@ -13,11 +13,13 @@ from provisioner.ops.rollout.propose import candidates
 
 @dataclass(frozen=True, slots=True)
 class PatchWords:
-    """What an operator says. `fast`: the reason for short bake times; `mend`: who is ill is patched, too."""
+    """What an operator says. `fast`: the reason for short bake times; `mend`: who is ill is patched, too; `now`: outside
+    of windows and in freezes, too."""
 
     strategy: str | None = None
     fast: str | None = None
     mend: bool = False
+    now: bool = False
 
 
 def propose(house: House, registry: RegistryView, tenants: Sequence[Tenant], words: PatchWords) -> RolloutPlan:
@@ -29,6 +31,7 @@ def propose(house: House, registry: RegistryView, tenants: Sequence[Tenant], wor
         strategy=strategy.fast(words.fast) if words.fast else strategy,
         freezes=registry.freezes,
         mend=words.mend,
+        now=words.now,
     )
     return plan_patches(request, candidates(house, tenants), now)
 
@@ -38,5 +41,5 @@ def planned_again(
 ) -> RolloutPlan:
     """What the same request would come to now."""
     mend = any(planned.mends for planned in frozen.tenants.values())
-    request = PatchRequest(frozen.release, frozen.target, strategy, registry.freezes, mend)
+    request = PatchRequest(frozen.release, frozen.target, strategy, registry.freezes, mend, frozen.now)
     return plan_patches(request, candidates(house, tenants), frozen.made_at)

@@ -13,7 +13,7 @@ from provisioner.model.patch.scan import Patch, Scan, fact
 from provisioner.model.rollout.candidate import Candidate
 from provisioner.model.rollout.frozen import RolloutPlan, Why
 from provisioner.model.rollout.strategy import Strategy
-from provisioner.model.tenant import Hold, Pin, Window
+from provisioner.model.tenant import Freeze, Hold, Pin, Window
 from tests.unit.model.patch.test_judge import SSL
 from tests.unit.model.rollout.fleets import NOW, candidate, fleet
 
@@ -93,3 +93,13 @@ def test_the_plan_comes_back_as_it_was_frozen() -> None:
     assert (again, again.digest) == (found, found.digest)
     assert (again.work, again.what, again.moved, again.reached) == ("patch", f"of {REQUEST.name}", "patched", "patched")
     assert again.goal("t001") == "1.2.0", "its release stays"
+
+
+def test_what_can_not_wait_waits_for_no_window_and_no_freeze() -> None:
+    closed, everybody = Window(("sat",), "02:00", 4), Freeze(NOW, NOW + timedelta(days=9), "peak", "Jane")
+    urgent = replace(REQUEST, now=True, freezes=(everybody,))
+    found = planned(candidate(window=closed), request=urgent)
+    [step] = found.tenants.values()
+    assert (step.earliest, step.window, found.freezes, found.now) == (NOW, None, (), True)
+    held = candidate(hold=Hold(date(2026, 11, 25), "audit", "Jane"))
+    assert planned(held, request=urgent).waves == (), "who declines still does"

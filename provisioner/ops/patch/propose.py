@@ -13,8 +13,8 @@ from provisioner.ops.rollout.propose import candidates
 
 @dataclass(frozen=True, slots=True)
 class PatchWords:
-    """What an operator says. `fast`: the reason for short bake times; `mend`: who is ill is patched, too; `now`: outside
-    of windows and in freezes, too."""
+    """What an operator says. `fast`: the reason for short bake times; `mend`: who is ill is patched, too; `now`:
+    outside of windows and in freezes, too."""
 
     strategy: str | None = None
     fast: str | None = None

@@ -135,11 +135,6 @@ def test_the_evidence_says_what_was_closed_and_whether_in_time() -> None:
     [closed] = found["closed"]
     assert (closed["id"], closed["cves"]) == ("openssl", ["CVE-2026-1"])
     assert (closed["allowed_days"], closed["in_time"]) == (7, False)
-        "openssl",
-        ["CVE-2026-1"],
-        7,
-        False,
-    )
     assert closed["days"] == pytest.approx(10.04, abs=0.01)
     assert [item["id"] for item in found["left"]] == ["curl"]
     [exception] = found["exceptions"]

@@ -23,6 +23,7 @@ _STATES = {
     "InstalledRejected": PatchState.REJECTED,
 }
 _BY_WORD = {name.lower(): state for name, state in _STATES.items()}
+_MOMENT = ("Operation", "OperationStartTime", "OperationEndTime")
 
 
 def patch(
@@ -74,7 +75,7 @@ def _next_report(
 
 
 def _moment(report: Mapping[str, Any] | None) -> tuple[Any, ...] | None:
-    return report and (report["Operation"], report["OperationStartTime"], report["OperationEndTime"])
+    return None if report is None else tuple(report[name] for name in _MOMENT)
 
 
 def _scan(clients: Clients, machine_id: str, report: Mapping[str, Any], detail: str) -> Scan:

@@ -149,3 +149,26 @@ def test_a_tenant_written_by_hand_is_made_by_apply(fleet: Installation) -> None:
     assert fleet.run("new-tenant", "delta").code == 2
     fleet.ok("apply", "delta", "--yes")
     assert fleet.show("delta")["health"]["status"] == "healthy"
+
+def test_patches_are_found_installed_with_a_reboot_and_proven(fleet: Installation) -> None:
+    """Patch Manager of the sandbox: packages of a real machine, one of which is its kernel."""
+    always = '    window: {days: [mon, tue, wed, thu, fri, sat, sun], start: "00:00", hours: 24}\n'
+    before = edit(fleet, "\n  acme:\n", f"\n  acme:\n{always}")
+    quick = "  quick: {waves: [rest], gate: {samples: 2, good: 2, settle: 1}}\n"
+    edit(fleet, "\nstrategies:\n", f"\nstrategies:\n{quick}")
+    [found] = fleet.ok("patch", "scan", "acme", "-o", "json").json
+    assert (found["critical"] > 0, found["reboot"]) == (True, None)
+    machine = fleet.show("acme")["machine"]["id"]
+    done = fleet.ok("patch", "install", "acme", "--strategy", "quick", "--yes", "-o", "json").json
+    assert (done["status"], done["work"]) == ("succeeded", "patch")
+    [row] = fleet.ok("patch", "report", "acme", "-o", "json").json
+    assert ([row[name] for name in ("critical", "important", "failed")], row["pending_reboot"]) == ([0, 0, 0], False)
+    assert row["patched"] != "never"
+    shown = fleet.show("acme")
+    assert (shown["machine"]["id"], shown["health"]["status"]) == (machine, "healthy")
+    operations = fleet.ok("operations", "list", "--tenant", "acme", "-o", "json").json
+    newest = next(o for o in operations if o["kind"] == "patch")
+    steps = {s["name"]: s["result"] for s in fleet.ok("operations", "show", newest["id"], "-o", "json").json["steps"]}
+    assert steps["reboot"]["rebooted"], "the kernel's"
+    assert steps["finish"]["closed"] >= 2
+    fleet.registry.write_text(before)

@@ -150,6 +150,7 @@ def test_a_tenant_written_by_hand_is_made_by_apply(fleet: Installation) -> None:
     fleet.ok("apply", "delta", "--yes")
     assert fleet.show("delta")["health"]["status"] == "healthy"
 
+
 def test_patches_are_found_installed_with_a_reboot_and_proven(fleet: Installation) -> None:
     """Patch Manager of the sandbox: packages of a real machine, one of which is its kernel."""
     always = '    window: {days: [mon, tue, wed, thu, fri, sat, sun], start: "00:00", hours: 24}\n'

@@ -20,6 +20,7 @@ from provisioner.settings import Settings, private
 if TYPE_CHECKING:
     from provisioner.engines.pulumi_cli.cli import Cli
     from provisioner.engines.pulumi_cli.engine import Backend
+    from provisioner.model.fleet.work import Work
     from provisioner.registry import Registry
     from provisioner.sandbox.client import SandboxClient
 
@@ -85,13 +86,14 @@ class App:
         found = None if "ledger" in self.__dict__ else read_tenants(self._ledger_url)
         return self.ledger.tenants() if found is None else found
 
-    def rollouts_going(self) -> bool:
-        """Whether there are rollouts that should go on: a command that only looks pays for no more than that."""
-        from provisioner.ledger.glance import read_going
-        from provisioner.model.rollout.states import DRIVEN
+    def work(self) -> "Work":
+        """What is under way or was left: a command that only looks pays for no more than that."""
+        from provisioner.ledger.glance_work import read_work
+        from provisioner.ops.fleet import work_of
+        from provisioner.ops.operations import CHANGING, UNFINISHED
 
-        found = None if "ledger" in self.__dict__ else read_going(self._ledger_url)
-        return bool(self.ledger.rollouts(statuses=DRIVEN, limit=1)) if found is None else found
+        found = None if "ledger" in self.__dict__ else read_work(self._ledger_url, CHANGING, UNFINISHED)
+        return work_of(self.ledger) if found is None else found
 
     @cached_property
     def _ledger_url(self) -> str:

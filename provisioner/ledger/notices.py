@@ -1,4 +1,4 @@
-"""What needed a person at the last look, and the outbox of webhooks. Not journalled: it is seen and told, not decided."""
+"""What needed a person at the last look, and the outbox of webhooks. Not journalled: seen and told, not decided."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta

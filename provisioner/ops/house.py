@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from provisioner.model.clock import Clock
+from provisioner.model.fleet.notice import Endpoint
+from provisioner.model.fleet.work import Work
 from provisioner.model.ledger import TenantRecord
 from provisioner.model.ports import Cloud, Engine, Ledger, Operations, Prober, Stack
 from provisioner.model.rollout.strategy import Strategy
@@ -53,6 +55,10 @@ class RegistryView(Protocol):
         """The one that tenants follow which name none."""
 
     @property
+    def notices(self) -> tuple[Endpoint, ...]:
+        """Who is told when something needs a person."""
+
+    @property
     def freezes(self) -> tuple[Freeze, ...]:
         """When nobody may be changed."""
 
@@ -99,6 +105,9 @@ class House(Protocol):
 
     def records(self) -> list[TenantRecord]:
         """All tenants as the ledger has them. A command that only looks pays for no more than that."""
+
+    def work(self) -> Work:
+        """What is under way or was left, at one moment. As cheap as `records`."""
 
     @property
     def operations(self) -> Operations:

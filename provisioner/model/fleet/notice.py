@@ -1,7 +1,7 @@
 """Notices: what is told the outside when something begins to need a person, gets worse, or is over. Pure.
 
-A look finds needs; the ledger keeps which were there at the last look, and the difference is what there is to tell. So a
-need is told once, however long it lasts, and one that comes and goes within minutes isn't told again.
+A look finds needs; the ledger keeps which were there at the last look, and the difference is what there is to tell. So
+a need is told once, however long it lasts, and one that comes and goes within minutes isn't told again.
 """
 
 import hashlib

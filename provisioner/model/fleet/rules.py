@@ -87,7 +87,8 @@ def _operation(known: "Known") -> Iterator[Need]:
         ended = task.status in _ON
         if ended or (task.status is OperationStatus.RUNNING):
             words = f"its {task.kind} " + (f"{task.status}: {task.error}" if task.error else "was cut off")
-            yield Need("operation", "operation", Weight.NOW, words, task.hint or f"provision operations resume {task.id}")
+            on = task.hint or f"provision operations resume {task.id}"
+            yield Need("operation", "operation", Weight.NOW, words, on)
             return
     if record is not None and record.lifecycle is Lifecycle.FAILED:
         yield Need("failed", "lifecycle", Weight.NOW, record.cause or "it failed, the cause isn't known", _show(known))
@@ -179,7 +180,7 @@ def _recovery(known: "Known", now: datetime) -> Iterator[Need]:
     verdict, proven = known.value("drill").get("verdict"), known.moment("drill", "proven_at")
     drill = f"provision drill {known.id}"
     if verdict == "failed":
-        yield Need("drill-failed", "recovery", Weight.NOW, "its last drill failed: it can't be told to be restorable", drill)
+        yield Need("drill-failed", "recovery", Weight.NOW, "its last drill failed", drill)
     elif now - (proven or made) > timedelta(days=policy.drill_days + 1):
         words = f"a restore was proven {(now - proven).days} days ago" if proven else "no restore was ever proven"
         yield Need("drill", "recovery", Weight.SOON, f"{words}, and {policy.drill_days} days are allowed", drill)

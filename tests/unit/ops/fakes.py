@@ -15,6 +15,8 @@ from provisioner.model.cloud import (
     Health,
 )
 from provisioner.model.errors import ProvisionError, StuckError, UndoneError, UnsupportedError, UsageError
+from provisioner.model.fleet.notice import Endpoint
+from provisioner.model.fleet.work import Work
 from provisioner.model.json import Json, JsonDict
 from provisioner.model.ledger import Holder, Lease, OperationStatus, StepStatus, TenantRecord
 from provisioner.model.ports import OperationDefinition, Progress, RunOptions, Stack, StepContext
@@ -23,6 +25,7 @@ from provisioner.model.stack import StackArgs
 from provisioner.model.tenant import CloudKind, Freeze, Release, Sizing, Target, Tenant
 from provisioner.model.tools import Tool
 from provisioner.ops.definitions import definitions
+from provisioner.ops.fleet import work_of
 from tests.unit.ops.fake_cloud import FakeCloud, StepClock
 
 SIZING = Sizing("t4g.small", 20, "address", "db.t4g.micro", "17", 20, 100, False, False, 7, 30, True)
@@ -82,6 +85,7 @@ class FakeRegistry:
     default_channel: str = "stable"
     strategies: dict[str | None, Strategy] = field(default_factory=lambda: {None: Strategy()})
     freezes: tuple[Freeze, ...] = ()
+    notices: tuple[Endpoint, ...] = ()
     targets: Mapping[str, Target] = field(default_factory=lambda: {"sandbox": TARGET})
     default_target: Target = TARGET
 
@@ -279,6 +283,9 @@ class FakeHouse:
 
     def records(self) -> list[TenantRecord]:
         return self.ledger.tenants()
+
+    def work(self) -> Work:
+        return work_of(self.ledger)
 
     def registry(self, path: Path | None = None) -> FakeRegistry:
         return self.file

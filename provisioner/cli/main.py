@@ -14,6 +14,7 @@ from provisioner.cli import (
     doctor,
     drift,
     drill,
+    fleet,
     forecasting,
     life,
     operations,
@@ -60,6 +61,7 @@ def root(
 
 tenants.register(app)
 drift.register(app)
+fleet.register(app)
 life.register(app)
 backup.register(app)
 drill.register(app)

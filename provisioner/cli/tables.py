@@ -63,12 +63,8 @@ def _(result: TenantList, console: "Console") -> None:
     if not result.tenants:
         console.print("no tenants", markup=False)
         return
-    if result.wide:
-        columns = ["id", "state", "health", "checked", "desired", "assigned", "observed", "cause"]
-        rows = [_status_row(t) for t in result.tenants]
-    else:
-        columns = ["id", "state", "tier", "region", "ring", "release", "organization", "url"]
-        rows = [_list_row(t) for t in result.tenants]
+    columns = ["id", "state", "tier", "region", "ring", "release", "organization", "url"]
+    rows = [_list_row(t) for t in result.tenants]
     grid(console, columns, rows)
 
 
@@ -204,11 +200,6 @@ def _length(item: Any) -> str | None:
 
 def _list_row(t: TenantView) -> list[Any]:
     return [t.id, t.state, t.tier, t.region, t.ring, t.release.assigned or t.release.desired, t.organization, t.url]
-
-
-def _status_row(t: TenantView) -> list[Any]:
-    health = [t.health.status, age(t.health.checked_at)]
-    return [t.id, t.state, *health, t.release.desired, t.release.assigned, t.release.observed, t.cause]
 
 
 @show.register(SandboxStatus)

@@ -61,13 +61,14 @@ def _tasks(
 
 def _rollouts(connection: sqlite3.Connection, held: set[str]) -> list[Rolling]:
     rows = connection.execute(
-        "SELECT id, release, status, cause, hint, updated_at FROM rollouts "  # noqa: S608 - marks only
+        "SELECT id, json_extract(plan, '$.work'), release, status, cause, hint, updated_at FROM rollouts "  # noqa: S608 - marks only
         f"WHERE status NOT IN ({_marks(OVER)}) ORDER BY started_at DESC, id DESC",
         sorted(map(str, OVER)),
     ).fetchall()
     return [
         Rolling(
             rollout_id,
+            work or "upgrade",
             release,
             RolloutStatus(status),
             cause,
@@ -76,7 +77,7 @@ def _rollouts(connection: sqlite3.Connection, held: set[str]) -> list[Rolling]:
             f"rollout/{rollout_id}" in held,
             _steps(connection, rollout_id),
         )
-        for rollout_id, release, status, cause, hint, at in rows
+        for rollout_id, work, release, status, cause, hint, at in rows
     ]
 
 

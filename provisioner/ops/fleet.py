@@ -80,8 +80,17 @@ def _rolling(ledger: Ledger, rollout_id: str) -> Rolling:
         raise LookupError(rollout_id)  # no rollout is ever deleted
     driven = ledger.lease(f"rollout/{record.id}") is not None
     steps = tuple(RollingStep(row.tenant, row.state, row.cause) for row in record.rows)
+    plan = record.plan
     return Rolling(
-        record.id, record.plan.release, record.status, record.cause, record.hint, record.updated_at, driven, steps
+        record.id,
+        plan.work,
+        plan.release,
+        record.status,
+        record.cause,
+        record.hint,
+        record.updated_at,
+        driven,
+        steps,
     )
 
 

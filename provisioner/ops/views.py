@@ -1,7 +1,6 @@
 """`provision list | show | status`: what is known of tenants, each fact with its age."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -90,17 +89,6 @@ def show(house: House, tenant_id: str, *, probe: bool = True) -> TenantView:
         open_operation=open_operation.id if open_operation else None,
         holder=f"{lease.holder.user}@{lease.holder.host}, process {lease.holder.pid}" if lease else None,
     )
-
-
-def probe_all(house: House, views: Sequence[TenantView]) -> None:
-    """Ask the products of these tenants how they are and record the answers, 16 at once."""
-
-    def one(view: TenantView) -> None:
-        health = house.prober.probe(str(view.url), timeout=PROBE_SECONDS)
-        house.ledger.observe(view.id, "health", dict(asdict(health)))
-
-    with ThreadPoolExecutor(max_workers=16) as pool:
-        list(pool.map(one, [v for v in views if v.url]))
 
 
 def _view(tenant: Tenant | None, record: TenantRecord | None) -> TenantView:

@@ -33,9 +33,10 @@ class RollingStep:
 
 @dataclass(frozen=True, slots=True)
 class Rolling:
-    """A rollout that isn't over. `driven`: somebody drives it."""
+    """A rollout that isn't over. `work`: "upgrade" or "patch"; `driven`: somebody drives it."""
 
     id: str
+    work: str
     release: str
     status: RolloutStatus
     cause: str
@@ -43,6 +44,11 @@ class Rolling:
     updated_at: datetime
     driven: bool
     steps: tuple[RollingStep, ...]
+
+    @property
+    def what(self) -> str:
+        """`to 1.1.0`, or `of patches-2026-11-25`."""
+        return f"to {self.release}" if self.work == "upgrade" else f"of {self.release}"
 
     @property
     def stranded(self) -> bool:

@@ -203,20 +203,20 @@ class App:
                 self._clouds[key] = self._make_cloud(target, region)
             return self._clouds[key]
 
-    def image(self, target: Target, release: Release, region: str) -> str:
-        if target.cloud is CloudKind.SANDBOX:
-            if "sandbox" not in release.images:
-                raise UsageError(
-                    f"release {release.version} has no image for the sandbox",
-                    hint=f"add releases/{release.version}/images/sandbox: the release's directory",
-                )
-            return self.sandbox.register_image(Path(release.images["sandbox"]))
-        if region not in release.images:
+    def image(self, target: Target, release: Release, region: str, os_release: str | None = None) -> str:
+        place = "sandbox" if target.cloud is CloudKind.SANDBOX else region
+        images = release.images_on(os_release)
+        if place not in images:
+            path = f"releases/{release.version}/" + (f"rebuilds/{os_release}" if os_release else "images")
+            what = "the release's directory" if place == "sandbox" else "its AMI"
+            on = f" on {os_release}" if os_release else ""
             raise UsageError(
-                f"release {release.version} has no image in region {region} (it has: {', '.join(release.images)})",
-                hint=f"add releases/{release.version}/images/{region} to the registry",
+                f"release {release.version}{on} has no image for {place} (it has: {', '.join(images) or 'none'})",
+                hint=f"add {path}/{place} to the registry: {what}",
             )
-        return release.images[region]
+        if target.cloud is CloudKind.SANDBOX:
+            return self.sandbox.register_image(Path(images[place]))
+        return images[place]
 
     def stack(self, args: StackArgs) -> Stack:
         from stacks.tenant import program

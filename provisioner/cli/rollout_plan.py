@@ -26,6 +26,7 @@ _UNDOS = {
     "needs-restore": "going back needs a restore, which loses what was written since: it stops and asks",
     "one-way": "only goes forward",
 }
+_PATCHED = {"one-way": "patches stay; only a restore brings the machine of before back, with its data"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +60,11 @@ def channel_words(plan: RolloutPlan) -> str | None:
 
 def undo_words(plan: RolloutPlan) -> list[str]:
     """What going back takes, and for how many."""
-    if plan.work == "patch":
-        return ["patches stay; only a restore brings the machine of before back, with its data"] if plan.waves else []
     counted = Counter(str(t.undo) for t in plan.tenants.values())
-    return [f"{_count(counted[undo], 'tenant')} {undo}: {meaning}" for undo, meaning in _UNDOS.items() if counted[undo]]
+    meanings = _UNDOS | (_PATCHED if plan.work == "patch" else {})
+    return [
+        f"{_count(counted[undo], 'tenant')} {undo}: {meaning}" for undo, meaning in meanings.items() if counted[undo]
+    ]
 
 
 def left_words(plan: RolloutPlan) -> str:

@@ -80,7 +80,8 @@ class Organization:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """An immutable version of the product. `images`: region or "sandbox" -> AMI id or directory (absolute path)."""
+    """An immutable version of the product. `images`: region or "sandbox" -> AMI id or directory (absolute path);
+    `rebuilds`: the same of the same release on newer operating systems, by the name of the OS release."""
 
     version: str
     images: Mapping[str, str]
@@ -89,6 +90,11 @@ class Release:
     undo: Literal["code-only", "needs-restore", "one-way"]
     min_from: str | None = None
     yanked: str | None = None
+    rebuilds: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def images_on(self, os_release: str | None) -> Mapping[str, str]:
+        """Its images on an OS release; None: those that it was published with."""
+        return self.images if os_release is None else self.rebuilds.get(os_release, {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,10 @@ class RegistryView(Protocol):
     def freezes(self) -> tuple[Freeze, ...]:
         """When nobody may be changed."""
 
+    @property
+    def os_releases(self) -> Mapping[int, str]:
+        """On which OS release the machines of a ring shall be that are patched by replacement, where that is said."""
+
     def strategy(self, name: str | None = None) -> Strategy:
         """A strategy of rollouts; without a name the default one. Raises UsageError for an unknown name."""
 
@@ -140,8 +144,9 @@ class House(Protocol):
     def reach_state(self, target: Target) -> None:
         """Open the place where the target's stacks are kept, as a run would. Raises ProvisionError."""
 
-    def image(self, target: Target, release: Release, region: str) -> str:
-        """The AMI id of a release. Raises UsageError where the release has none for that region."""
+    def image(self, target: Target, release: Release, region: str, os_release: str | None = None) -> str:
+        """The AMI id of a release, on an OS release (None: the one that it was published with). Raises UsageError where
+        the release has none for that region."""
 
     def stack(self, args: StackArgs) -> Stack:
         """The tenant's program with its arguments."""

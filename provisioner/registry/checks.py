@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from functools import cache
 from typing import Any
@@ -66,6 +66,7 @@ class _Checks:
             yield from self._tenant(("tenants", tenant_id), tenant)
         yield from self._images()
         yield from self._quotas()
+        yield from self._os_releases()
         yield from rollout_problems(self._document, self._file)
 
     def warnings(self) -> Iterator[Problem]:
@@ -118,11 +119,9 @@ class _Checks:
         for version in sorted(self._file.releases, key=version_key):
             release = self._file.releases[version]
             path = ("releases", version)
-            for region, image in release.images.items():
-                if region != "sandbox" and not re.fullmatch(r"ami-[0-9a-f]{8,17}", image):
-                    yield self._at(
-                        (*path, "images", region), f"must be an AMI id like ami-0123456789abcdef0, not '{image}'"
-                    )
+            yield from self._amis((*path, "images"), release.images)
+            for name, images in release.rebuilds.items():
+                yield from self._amis((*path, "rebuilds", name), images)
             yield from self._schema_order((*path, "schema_version"), before, release)
             if release.min_from is not None:
                 yield from self._known("releases", (*path, "min_from"), release.min_from)
@@ -130,6 +129,19 @@ class _Checks:
                     fact = f"must be an earlier release than {version}, not '{release.min_from}'"
                     yield self._at((*path, "min_from"), fact, "it is the oldest release to upgrade from")
             before = release
+
+    def _amis(self, path: Steps, images: Mapping[str, str]) -> Iterator[Problem]:
+        for region, image in images.items():
+            if region != "sandbox" and not re.fullmatch(r"ami-[0-9a-f]{8,17}", image):
+                yield self._at((*path, region), f"must be an AMI id like ami-0123456789abcdef0, not '{image}'")
+
+    def _os_releases(self) -> Iterator[Problem]:
+        known = {name for release in self._file.releases.values() for name in release.rebuilds}
+        for ring in range(4):
+            name = getattr(self._file.os_releases, f"ring_{ring}")
+            if name is not None and name not in known:
+                fact = f"no release has a rebuild on '{name}'"
+                yield self._at(("os_releases", f"ring_{ring}"), fact, suggest(name, known, "OS releases"))
 
     def _schema_order(self, path: Steps, before: ReleaseEntry | None, release: ReleaseEntry) -> Iterator[Problem]:
         if before is None:

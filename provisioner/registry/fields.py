@@ -48,6 +48,7 @@ _WAVE = r"^(?:ring [0-3]|[1-9]\d?%|100%|rest)$"
 _BUDGET = r"^\d\d?%$"
 _STATE = r"^(?:s3|postgres|file)://\S+$"
 _IMAGE = r"^(?:sandbox|[a-z]{2}(?:-[a-z]+)+-\d)$"
+_OS_RELEASE = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 _SECRETS = r"^awskms://\S+$"
 _LEDGER = r"^(?:postgresql(?:\+psycopg)?|sqlite)://\S+$"
 
@@ -66,6 +67,7 @@ WORDS = {
     _DATABASE: "an RDS instance class like db.t4g.micro",
     _POSTGRES: 'a version of PostgreSQL like "17" or "17.4"',
     _IMAGE: "an AWS region like eu-west-1, or sandbox",
+    _OS_RELEASE: "the name of an OS release: letters, digits and . _ -",
     _ROLE: "arn:aws:iam::ACCOUNT:role/NAME",
     _KEY: "alias/NAME or the ARN of a KMS key",
     _MOMENT: "a day like 2027-01-31, or a time in UTC like 2027-01-31T18:00Z",
@@ -210,6 +212,7 @@ Errors = Annotated[
 Ring = Annotated[int, Field(ge=0, le=3)]
 LogDays = Annotated[int, AfterValidator(_log_days), WithJsonSchema({"type": "integer", "enum": list(LOG_DAYS)})]
 ImageKey = Annotated[str, _text(_IMAGE)]
+OsRelease = Annotated[str, _text(_OS_RELEASE, longest=63)]
 Setting = Annotated[str, BeforeValidator(_setting), WithJsonSchema({"type": "string", "enum": list(SETTINGS)})]
 SettingValue = Annotated[str | int | bool, BeforeValidator(_simple, json_schema_input_type=str | int | bool)]
 SECTION = BeforeValidator(_nothing)

@@ -1,6 +1,6 @@
 """What people write in the registry about patches: a tier's deadlines, and a tenant's exceptions."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -11,6 +11,7 @@ from provisioner.registry.policy import live
 
 _DEADLINE = live("reports and rollouts of patches read it", "provision patch report")
 _SCANS = live("`provision worker` reads it in each of its rounds", "nothing: it holds at once")
+_OS = live("`apply` replaces nobody; a rollout of patches does", "provision patch install")
 _DAYS = PatchDays()
 
 
@@ -40,6 +41,21 @@ class PatchEntry(Entry):
     scan_hours: Annotated[int, Field(ge=1, le=168), _SCANS] = Field(
         default=PatchPolicy().scan_hours, description="Hours from one look for missing patches to the next."
     )
+    way: Annotated[
+        Literal["in-place", "replace"], live("the next rollout of patches has it", "provision patch plan")
+    ] = Field(
+        default=PatchPolicy().way,
+        description="Installed on the machine, or by another machine of the same release on its ring's os_releases.",
+    )
+
+
+class OsReleasesEntry(Entry):
+    """On which OS release the machines of each ring shall be that get their patches by replacement."""
+
+    ring_0: Annotated[f.OsRelease | None, _OS] = Field(default=None, description="Of ring 0.")
+    ring_1: Annotated[f.OsRelease | None, _OS] = Field(default=None, description="Of ring 1.")
+    ring_2: Annotated[f.OsRelease | None, _OS] = Field(default=None, description="Of ring 2.")
+    ring_3: Annotated[f.OsRelease | None, _OS] = Field(default=None, description="Of ring 3.")
 
 
 class PatchExceptionEntry(Entry):

@@ -55,6 +55,7 @@ class Registry:
         )
         self.strategies: Mapping[str, Strategy] = _each(plain["strategies"], resolve.strategy)
         self.freezes: tuple[Freeze, ...] = tuple(map(resolve.freeze, plain["freezes"]))
+        self.os_releases: Mapping[int, str] = MappingProxyType(resolve.os_releases(plain["os_releases"]))
         self.default_target = _one("target", target or plain["defaults"]["target"], self.targets, path)
         self._reading = reading
         self._resolved: dict[str, Tenant] = {}

@@ -52,8 +52,12 @@ def tier(name: str, entry: Plain) -> Tier:
 
 def release(version: str, entry: Plain, folder: Path) -> Release:
     """A release; its sandbox image is a directory, found from the registry's folder."""
-    images = {k: str(folder / v) if k == "sandbox" else v for k, v in entry["images"].items()}
-    return Release(**{**entry, "version": version, "images": images})
+    rebuilds = {name: _images(images, folder) for name, images in entry["rebuilds"].items()}
+    return Release(**{**entry, "version": version, "images": _images(entry["images"], folder), "rebuilds": rebuilds})
+
+
+def _images(entry: Plain, folder: Path) -> dict[str, str]:
+    return {k: str(folder / v) if k == "sandbox" else v for k, v in entry.items()}
 
 
 def strategy(name: str, entry: Plain) -> Strategy:
@@ -66,6 +70,11 @@ def freeze(entry: Plain) -> Freeze:
     """A freeze between two times or days."""
     start, end = begin_of(entry["from"]), end_of(entry["until"])
     return Freeze(start, end, entry["reason"], entry["name"], tuple(entry["rings"]))
+
+
+def os_releases(entry: Plain) -> dict[int, str]:
+    """By ring, where one is said."""
+    return {ring: entry[f"ring_{ring}"] for ring in range(4) if entry[f"ring_{ring}"]}
 
 
 def begin_of(text: str) -> datetime:

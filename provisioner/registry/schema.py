@@ -11,7 +11,7 @@ from provisioner.model.recovery import BackupPolicy
 from provisioner.model.tenant import DRIFT_HOURS
 from provisioner.registry import fields as f
 from provisioner.registry.entry import RECORD, Entry
-from provisioner.registry.patching import PatchEntry, PatchExceptionEntry
+from provisioner.registry.patching import OsReleasesEntry, PatchEntry, PatchExceptionEntry
 from provisioner.registry.policy import Policy, Update, forbidden, live, replace, restart
 from provisioner.registry.strategies import FREEZE, HOLD, ROLLOUT, FreezeEntry, HoldEntry, StrategyEntry
 
@@ -222,6 +222,11 @@ class ReleaseEntry(Entry):
     ] = Field("code-only", description="What going back takes.")
     min_from: Annotated[f.Version | None, RECORD] = Field(None, description="Oldest release to upgrade from.")
     yanked: Annotated[f.Words | None, RECORD] = Field(None, description="Why nobody may be brought to it any more.")
+    rebuilds: Annotated[
+        dict[f.OsRelease, dict[f.ImageKey, f.Words]],
+        f.SECTION,
+        live("one may be added; images that tenants run must stay as they are", "provision patch plan"),
+    ] = Field(default_factory=dict, description="The same release on newer operating systems: OS release -> images.")
 
 
 class OrganizationEntry(Entry):
@@ -335,6 +340,9 @@ class RegistryFile(Entry):
     )
     freezes: Annotated[tuple[FreezeEntry, ...], Field(strict=False), f.LIST, FREEZE] = Field(
         (), description="When nobody may be changed by a rollout."
+    )
+    os_releases: Annotated[OsReleasesEntry, f.SECTION, live("see its fields", "provision patch plan")] = Field(
+        default_factory=OsReleasesEntry, description="Operating systems of machines that are patched by replacement."
     )
     organizations: Annotated[dict[f.Name, OrganizationEntry], f.SECTION, _NAMES] = Field(
         default_factory=dict, description="Groups of tenants under one owner."

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from provisioner.model.json import JsonDict
 
@@ -21,6 +21,9 @@ class Severity(StrEnum):
 
 RANK: Mapping[Severity, int] = {severity: number for number, severity in enumerate(Severity)}
 _SYNONYMS = {"high": Severity.IMPORTANT, "moderate": Severity.MEDIUM}
+
+Way = Literal["in-place", "replace"]
+"""How a tenant gets its patches: installed on its machine, or with a new machine of the same release on a newer OS."""
 
 
 def severity_of(text: str) -> Severity:
@@ -47,10 +50,12 @@ class PatchDays:
 
 @dataclass(frozen=True, slots=True)
 class PatchPolicy:
-    """A tier's promise. `scan_hours`: hours between two looks of a worker for what is missing."""
+    """A tier's promise, and the `way` in which it is kept. `scan_hours`: hours between two looks of a worker
+    for what is missing."""
 
     days: PatchDays = field(default_factory=PatchDays)
     scan_hours: int = 24
+    way: Way = "in-place"
 
     def json(self) -> JsonDict:
         """For an operation's payload and the evidence."""
@@ -59,7 +64,7 @@ class PatchPolicy:
     @classmethod
     def of(cls, raw: Any) -> "PatchPolicy":
         """The policy that this JSON was made of."""
-        return cls(PatchDays(**raw["days"]), raw["scan_hours"])
+        return cls(PatchDays(**raw["days"]), raw["scan_hours"], raw["way"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from provisioner.model.json import JsonDict
 from provisioner.model.patch.policy import RANK, Severity
 
 FACT = "patch"
+OS = "os"
+"""Fact: on which OS release its machine is, and of which release; none where it is the one that was published."""
 
 
 class PatchState(StrEnum):

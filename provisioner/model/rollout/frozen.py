@@ -42,7 +42,8 @@ class Why(StrEnum):
 class PlannedTenant:
     """One step. `earliest`: before that it can't be its turn, if all before it goes well; `reason`: why not earlier.
     `migration` and `undo`: of all releases that the step goes over. `verdict`: what undoing it takes and loses.
-    `mends`: it is ill, and that doesn't keep it from being moved."""
+    `mends`: it is ill, and that doesn't keep it from being moved. `os_release`: where patches come with another
+    machine, what that is to be on; None where they are installed, and in an upgrade."""
 
     id: str
     ring: int
@@ -56,6 +57,7 @@ class PlannedTenant:
     window: Window | None = None
     time_zone: str = "UTC"
     mends: bool = False
+    os_release: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

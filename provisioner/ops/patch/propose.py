@@ -30,6 +30,8 @@ def propose(house: House, registry: RegistryView, tenants: Sequence[Tenant], wor
         target=registry.default_target.name,
         strategy=strategy.fast(words.fast) if words.fast else strategy,
         freezes=registry.freezes,
+        releases=registry.releases,
+        os_releases=registry.os_releases,
         mend=words.mend,
         now=words.now,
     )
@@ -41,5 +43,8 @@ def planned_again(
 ) -> RolloutPlan:
     """What the same request would come to now."""
     mend = any(planned.mends for planned in frozen.tenants.values())
-    request = PatchRequest(frozen.release, frozen.target, strategy, registry.freezes, mend, frozen.now)
+    releases, systems = registry.releases, registry.os_releases
+    request = PatchRequest(
+        frozen.release, frozen.target, strategy, registry.freezes, releases, systems, mend, frozen.now
+    )
     return plan_patches(request, candidates(house, tenants), frozen.made_at)

@@ -26,6 +26,7 @@ from provisioner.ops.cut_off import refuse_cut_off
 from provisioner.ops.desired import confirm_caller, freeze, present_args
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.operations import new_id, supersede, unfinished
+from provisioner.ops.patch.replace import ReplaceSteps, replaces
 from provisioner.ops.patch.steps import PATCH, begun
 from provisioner.ops.points import wanted
 from provisioner.ops.rollout.step import Ended, Task, elsewhere, later, told
@@ -37,17 +38,23 @@ _S = StepState
 
 
 class PatchSteps:
-    """Each step is an operation `patch`. None is taken back."""
+    """Each step is an operation `patch`, which isn't taken back; or, where the tier says so, an `upgrade` to the same
+    release on another OS release, which is."""
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._replacing = ReplaceSteps(house)
 
     def forward(self, task: Task, progress: Progress) -> Ended:
-        """Install what is missing."""
+        """Install what is missing, or replace the machine."""
+        if replaces(task) is not None:
+            return self._replacing.forward(task, progress)
         return told(task, lambda: self._forward(task, progress), lambda: _S.INCONCLUSIVE)
 
-    def back(self, task: Task, progress: Progress) -> Ended:  # noqa: ARG002 - as the port has it
-        """It stays as it is."""
+    def back(self, task: Task, progress: Progress) -> Ended:
+        """What was replaced gets a machine as before; what was installed stays."""
+        if replaces(task) is not None:
+            return self._replacing.back(task, progress)
         cause = f"patches can't be taken back: provision backup list {task.tenant} has the point from before"
         return Ended(task.tenant, _S.BROKEN, cause, operation=task.operation)
 

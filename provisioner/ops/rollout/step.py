@@ -140,7 +140,7 @@ class UpgradeSteps:
         if done.outcome.ending is Ending.UNDONE and passing(done.outcome.told) and self._tries(task) < _TRIES:
             pause = _CLOUD * self._tries(task)
             return Ended(task.tenant, _S.WAITING, done.outcome.told, not_before=self._house.clock.now() + pause)
-        return replace(_moved(task.tenant, done.outcome), operation=operation)
+        return replace(moved(task.tenant, done.outcome), operation=operation)
 
     def _tries(self, task: Task) -> int:
         """How often this rollout has tried to move the tenant."""
@@ -245,7 +245,7 @@ def _not_rehearsed(tenant: str, evidence: JsonDict) -> Ended:
     return Ended(tenant, state, f"its rehearsal {words}: {what}")
 
 
-def _moved(tenant: str, outcome: Outcome) -> Ended:
+def moved(tenant: str, outcome: Outcome) -> Ended:
     """The step's state, by how its upgrade ended."""
     cause = outcome.told
     match outcome.ending:

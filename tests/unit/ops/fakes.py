@@ -85,6 +85,7 @@ class FakeRegistry:
     default_channel: str = "stable"
     strategies: dict[str | None, Strategy] = field(default_factory=lambda: {None: Strategy()})
     freezes: tuple[Freeze, ...] = ()
+    os_releases: Mapping[int, str] = field(default_factory=dict)
     notices: tuple[Endpoint, ...] = ()
     targets: Mapping[str, Target] = field(default_factory=lambda: {"sandbox": TARGET})
     default_target: Target = TARGET
@@ -303,8 +304,8 @@ class FakeHouse:
     def cloud(self, target: Target, region: str) -> FakeCloud:
         return self.fake_cloud
 
-    def image(self, target: Target, release: Release, region: str) -> str:
-        return "ami-1"
+    def image(self, target: Target, release: Release, region: str, os_release: str | None = None) -> str:
+        return f"ami-{os_release}" if os_release else "ami-1"
 
     def stack(self, args: StackArgs) -> Stack:
         return Stack(args.project, args.name, lambda: None)

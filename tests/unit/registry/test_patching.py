@@ -57,3 +57,25 @@ def test_what_is_refused(text: str, words: str) -> None:
     with pytest.raises(RegistryError) as caught:
         loaded(text)
     assert any(words in str(problem) for problem in caught.value.problems)
+
+
+REBUILD = """\
+  "1.1.0":
+    rebuilds: {"2026.11": {sandbox: images/1.1.0-os}}
+"""
+
+
+def test_a_release_has_images_on_newer_operating_systems_and_rings_say_which() -> None:
+    text = SAMPLE.replace('  "1.1.0":\n', REBUILD, 1) + 'os_releases: {ring_0: "2026.11"}\n'
+    found = loaded(text)
+    release = found.release("1.1.0")
+    assert release.images_on("2026.11") == {"sandbox": "/registry/images/1.1.0-os"}
+    assert (release.images_on(None), release.images_on("2026.12")) == (release.images, {})
+    assert dict(found.os_releases) == {0: "2026.11"}
+    with pytest.raises(RegistryError) as caught:
+        loaded(text.replace('ring_0: "2026.11"', 'ring_0: "2026.12"'))
+    assert "no release has a rebuild on '2026.12'" in str(caught.value.problems[0])
+
+
+def test_a_tier_says_in_which_way() -> None:
+    assert loaded(with_patch("way: replace")).tenant("acme").patch.way == "replace"

@@ -17,6 +17,7 @@ from provisioner.cli import (
     fleet,
     forecasting,
     life,
+    metrics,
     operations,
     patch,
     registry,
@@ -63,6 +64,7 @@ tenants.register(app)
 drift.register(app)
 fleet.register(app)
 life.register(app)
+metrics.register(app)
 backup.register(app)
 drill.register(app)
 forecasting.register(app)

@@ -14,6 +14,7 @@ from provisioner.model.tenant import Tenant
 from provisioner.model.versions import version_key
 
 _LAST = float("inf")
+_PATCHES = ("critical", "important", "medium", "low", "pending_reboot", "deadline_missed", "next_deadline")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ def standing(known: Known, releases: Sequence[str], now: datetime) -> Standing:
         health=str(health.get("status", "unknown")),
         detail=health.get("detail"),
         patched_at=known.moment("patch", "patched_at"),
-        patches={k: patch[k] for k in ("critical", "important", "pending_reboot", "deadline_missed") if k in patch},
+        patches={k: patch[k] for k in _PATCHES if k in patch},
         proven_at=known.moment("drill", "proven_at"),
         backed_up_at=known.moment("backup", "taken_at"),
         resource=forecast.get("resource"),

@@ -141,7 +141,7 @@ def test_who_can_be_asked_and_for_what(cloud: Cloud, machine: str) -> None:
         cloud.ssm.get_command_invocation(CommandId="0" * 36, InstanceId=machine)
     assert missing.value.response["Error"]["Code"] == "InvocationDoesNotExist"
     assert refused("no-such-document") == "InvalidDocument"
-    assert refused("AWS-RunPatchBaseline") == "NotSupportedBySandbox"
+    assert refused("AWS-RunAnsiblePlaybook") == "NotSupportedBySandbox"
     assert refused(Parameters={"commands": ["true"], "executionTimeout": ["soon"]}) == "InvalidParameters"
     known = cloud.ssm.describe_instance_information(Filters=[{"Key": "InstanceIds", "Values": [machine, stopped]}])
     found = {row["InstanceId"]: row["PingStatus"] for row in known["InstanceInformationList"]}

@@ -118,12 +118,13 @@ class ReplaceSteps:
         tenant = house.registry().load().tenant(task.tenant)
         after = scan_one(house, tenant, progress)
         before: Any = found.payload["scanned"] or after
-        rollout, point = house.ledger.rollout(task.rollout), found.payload["point"]
+        rollout = house.ledger.rollout(task.rollout)
+        point: Any = found.payload["point"]
         more: JsonDict = {
             "rollout": task.rollout,
             "by": rollout.by if rollout else None,
             "when": found.payload["when"],
-            "point": point["id"],  # type: ignore[index,call-overload]
+            "point": point["id"],
             "os_release": replaces(task),
         }
         body = evidence(before, after, tenant.patch, tenant.patch_exceptions, more)

@@ -29,7 +29,7 @@ from provisioner.registry.validate import validate, words
 
 _GROWS_ONLY = {"root_disk_gib", "database_storage_gib", "database_version", "multi_region_key"}
 """Settings that can't go back: an override of them must not end by itself."""
-_OPTIONAL = {"organizations", "strategies"}
+_OPTIONAL = {"notices", "organizations", "strategies"}
 """Sections that a registry may do without."""
 
 

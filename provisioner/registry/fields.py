@@ -51,6 +51,8 @@ _IMAGE = r"^(?:sandbox|[a-z]{2}(?:-[a-z]+)+-\d)$"
 _OS_RELEASE = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 _SECRETS = r"^awskms://\S+$"
 _LEDGER = r"^(?:postgresql(?:\+psycopg)?|sqlite)://\S+$"
+REFERENCE = r"^(?:env:[A-Z_][A-Z0-9_]*|file:/\S+)$"
+WEBHOOK = r"^(?:https://[^\s@]+|http://(?:127\.0\.0\.1|localhost)(?::\d+)?(?:/\S*)?|env:[A-Z_][A-Z0-9_]*|file:/\S+)$"
 
 _ID_WORDS = "lower-case letters, digits and single hyphens, beginning with a letter, ending with a letter or digit"
 WORDS = {
@@ -75,6 +77,8 @@ WORDS = {
     _STATE: "s3://BUCKET, postgres://HOST/DATABASE or file://FOLDER",
     _SECRETS: "awskms://KEY",
     _LEDGER: "postgresql://USER@HOST/DATABASE or sqlite:///FILE",
+    REFERENCE: "env:NAME or file:/PATH",
+    WEBHOOK: "https://HOST/PATH (http:// to this machine only), env:NAME or file:/PATH",
 }
 """What a pattern wants, in words: `must be ...`."""
 

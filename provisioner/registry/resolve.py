@@ -6,6 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from provisioner.model.fleet.needs import Weight
+from provisioner.model.fleet.notice import Endpoint
 from provisioner.model.patch.policy import PatchException, PatchPolicy
 from provisioner.model.recovery import BackupPolicy
 from provisioner.model.rollout.strategy import Gate, Strategy
@@ -75,6 +77,11 @@ def freeze(entry: Plain) -> Freeze:
 def os_releases(entry: Plain) -> dict[int, str]:
     """By ring, where one is said."""
     return {ring: entry[f"ring_{ring}"] for ring in range(4) if entry[f"ring_{ring}"]}
+
+
+def endpoint(name: str, entry: Plain) -> Endpoint:
+    """Who is told, under its name."""
+    return Endpoint(name, entry["url"], entry["secret"], Weight[entry["least"].upper()], tuple(entry["topics"]))
 
 
 def begin_of(text: str) -> datetime:

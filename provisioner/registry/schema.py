@@ -11,6 +11,7 @@ from provisioner.model.recovery import BackupPolicy
 from provisioner.model.tenant import DRIFT_HOURS
 from provisioner.registry import fields as f
 from provisioner.registry.entry import RECORD, Entry
+from provisioner.registry.notices import NOTICE, NoticeEntry
 from provisioner.registry.patching import OsReleasesEntry, PatchEntry, PatchExceptionEntry
 from provisioner.registry.policy import Policy, Update, forbidden, live, replace, restart
 from provisioner.registry.strategies import FREEZE, HOLD, ROLLOUT, FreezeEntry, HoldEntry, StrategyEntry
@@ -343,6 +344,9 @@ class RegistryFile(Entry):
     )
     os_releases: Annotated[OsReleasesEntry, f.SECTION, live("see its fields", "provision patch plan")] = Field(
         default_factory=OsReleasesEntry, description="Operating systems of machines that are patched by replacement."
+    )
+    notices: Annotated[dict[f.Name, Annotated[NoticeEntry, f.SECTION]], f.SECTION, NOTICE] = Field(
+        default_factory=dict, description="Who is told when something needs a person."
     )
     organizations: Annotated[dict[f.Name, OrganizationEntry], f.SECTION, _NAMES] = Field(
         default_factory=dict, description="Groups of tenants under one owner."

@@ -11,7 +11,7 @@ from provisioner.model.clock import Clock, SystemClock
 from provisioner.model.errors import UnsupportedError, UsageError
 from provisioner.model.json import JsonDict
 from provisioner.model.ledger import TenantRecord
-from provisioner.model.ports import Cloud, Engine, Ledger, Operations, Prober, Stack
+from provisioner.model.ports import Cloud, Engine, Ledger, Messenger, Operations, Prober, Stack
 from provisioner.model.stack import StackArgs
 from provisioner.model.tenant import CloudKind, Release, Target
 from provisioner.model.tools import Tools
@@ -73,6 +73,12 @@ class App:
         from provisioner.cloud.health import HttpProber
 
         return HttpProber()
+
+    @cached_property
+    def messenger(self) -> Messenger:
+        from provisioner.cloud.webhooks import HttpMessenger
+
+        return HttpMessenger()
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -24,6 +24,7 @@ from provisioner.model.cloud import (
     StoredFile,
 )
 from provisioner.model.deployer.simulation import Answers, Question
+from provisioner.model.fleet.notice import NoticeStore
 from provisioner.model.json import Json, JsonDict
 from provisioner.model.ledger import (
     Fact,
@@ -98,7 +99,7 @@ class Engine(Protocol):
         """Take a deployment over, in place of what is there. Raises EngineError where it isn't sound."""
 
 
-class Ledger(RolloutStore, Protocol):
+class Ledger(RolloutStore, NoticeStore, Protocol):
     """What happened and what holds. Safe from many threads and processes. Every write is one transaction."""
 
     def begin_operation(
@@ -339,6 +340,13 @@ class Prober(Protocol):
 
     def probe(self, url: str, *, timeout: float = 5.0) -> Health:
         """GET `url`/healthz. Never raises for an unreachable or sick product: the answer says it."""
+
+
+class Messenger(Protocol):
+    """Tells the outside."""
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout: float) -> str | None:
+        """POST it. None where it was taken (2xx), else the trouble in words; never raises."""
 
 
 @dataclass(frozen=True, slots=True)

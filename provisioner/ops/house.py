@@ -8,7 +8,7 @@ from provisioner.model.clock import Clock
 from provisioner.model.fleet.notice import Endpoint
 from provisioner.model.fleet.work import Work
 from provisioner.model.ledger import TenantRecord
-from provisioner.model.ports import Cloud, Engine, Ledger, Operations, Prober, Stack
+from provisioner.model.ports import Cloud, Engine, Ledger, Messenger, Operations, Prober, Stack
 from provisioner.model.rollout.strategy import Strategy
 from provisioner.model.stack import StackArgs
 from provisioner.model.tenant import Freeze, Release, Target, Tenant
@@ -99,6 +99,10 @@ class House(Protocol):
     @property
     def prober(self) -> Prober:
         """Asks products how they are."""
+
+    @property
+    def messenger(self) -> Messenger:
+        """Tells the outside."""
 
     @property
     def ledger(self) -> Ledger:

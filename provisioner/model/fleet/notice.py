@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Protocol
 
 from provisioner.model.fleet.needs import Need, Weight
 from provisioner.model.json import Json, JsonDict
@@ -174,3 +175,23 @@ def _words(change: Change) -> str:
     if change.turn is Turn.OVER:
         return f"{tenant}: over: {need.why}"
     return f"{tenant}: {need.why}" + (f" ({need.next})" if need.next else "")
+
+
+class NoticeStore(Protocol):
+    """What was seen and is to be told, in the ledger."""
+
+    def note_needs(self, found: Found, announce: Announce) -> int:
+        """Keep what a look found, and put what is to be told of it into the outbox, in one transaction. How many
+        notices were put there."""
+
+    def open_needs(self) -> list[OpenNeed]:
+        """As the last look found them, and those that may not be over yet."""
+
+    def take_notices(self, claim: timedelta, *, limit: int = 20) -> list[Notice]:
+        """Those that are due, oldest first, with this try counted. For the time `claim` they are this caller's."""
+
+    def set_notice(self, notice_id: str, status: NoticeStatus, *, at: datetime, error: str | None = None) -> None:
+        """How a try ended; `at`: when the next one is due."""
+
+    def notices(self, *, due: bool = False, limit: int = 50) -> list[Notice]:
+        """Newest first; with `due` only those that wait and may be tried now."""

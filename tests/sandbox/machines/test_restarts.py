@@ -105,7 +105,7 @@ def test_an_installation_of_patches_outlives_a_killed_daemon_with_its_reboot(clo
     wait = 'touch "$STATE_DIR/begun"; while [ ! -e "$STATE_DIR/go" ]; do sleep 0.05; done'
     with cloud.sandbox.installing("openssh-server", wait):
         command = cloud.patch(machine, "Install", "RebootIfNeeded")
-        eventually(lambda: (state / "begun").exists())
+        eventually((state / "begun").exists)
         cloud.sandbox.kill()
         cloud.sandbox.start()
         (state / "go").touch()

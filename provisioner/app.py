@@ -48,6 +48,11 @@ class RegistryAt:
 
         registry.remove_tenant(self._path, tenant_id)
 
+    def override(self, tenant_id: str, settings: Mapping[str, Any], *, name: str, reason: str) -> None:
+        from provisioner import registry
+
+        registry.override(self._path, tenant_id, settings, name=name, reason=reason)
+
     def move_channel(self, channel: str, release: str) -> None:
         from provisioner import registry
 

@@ -21,6 +21,7 @@ from provisioner.cli import (
     operations,
     patch,
     registry,
+    resize,
     rollout,
     sandbox,
     setup,
@@ -65,6 +66,7 @@ drift.register(app)
 fleet.register(app)
 life.register(app)
 metrics.register(app)
+resize.register(app)
 backup.register(app)
 drill.register(app)
 forecasting.register(app)

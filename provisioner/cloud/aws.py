@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from provisioner.cloud import (
+    alarms,
     balancers,
     databases,
     keys,
@@ -23,6 +24,7 @@ from provisioner.cloud import (
 )
 from provisioner.cloud.session import Access, Clients, translated
 from provisioner.model.cloud import (
+    Alarm,
     Caller,
     CommandResult,
     Database,
@@ -146,6 +148,9 @@ class AwsCloud:
         self, type_: str, inputs: Mapping[str, Json], tags: Mapping[str, str], known: Collection[str]
     ) -> str | None:
         return lookup.find(self._clients, type_, inputs, tags, known)
+
+    def alarms(self, tenant: str) -> list[Alarm]:
+        return alarms.alarms(self._clients, tenant)
 
     def readings(self, metrics: Sequence[Metric], start: datetime, end: datetime) -> list[list[Reading]]:
         return measured.readings(self._clients, metrics, start, end)

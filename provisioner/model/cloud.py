@@ -139,6 +139,16 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
+class Alarm:
+    """One alarm of a tenant. `state`: ok, firing, or silent (too little was measured); `since`: when it came to it."""
+
+    name: str
+    state: str
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """A snapshot of a database. `status` as RDS says it: creating, available, failed, deleted. `taken_at`: the moment
     whose data it has, once it is known."""

@@ -10,6 +10,7 @@ from typing import Protocol
 
 from provisioner.model.change import Event, Plan, RunResult
 from provisioner.model.cloud import (
+    Alarm,
     Caller,
     CommandResult,
     Database,
@@ -314,6 +315,9 @@ class Cloud(Patcher, Protocol):
         `type_` is Pulumi's token, `inputs` what it was to be made with (secrets left out), `tags` what every resource
         of the stack is tagged with, `known` the ids of live resources that the state has in the same place. Raises
         UnsupportedError for a type that can't be looked up, ProvisionError where more than one is found."""
+
+    def alarms(self, tenant: str) -> list[Alarm]:
+        """The alarms of the tenant's stack that are there, by name."""
 
     def readings(self, metrics: Sequence[Metric], start: datetime, end: datetime) -> list[list[Reading]]:
         """What each metric was from `start` to `end`, oldest first, without periods in which nothing was measured."""

@@ -85,6 +85,9 @@ class RegistryFile(Protocol):
     def remove(self, tenant_id: str) -> None:
         """Remove an entry in place; one that is gone is success."""
 
+    def override(self, tenant_id: str, settings: Mapping[str, Any], *, name: str, reason: str) -> None:
+        """Let a tenant differ from its tier in these settings, in place; the same again is no change."""
+
     def move_channel(self, channel: str, release: str) -> None:
         """Move a channel in place; one that is there already is no change."""
 

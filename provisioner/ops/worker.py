@@ -16,7 +16,7 @@ from provisioner.model.patch.scan import FACT as PATCHES
 from provisioner.model.ports import Progress
 from provisioner.model.recovery import PointKind, PointStatus, Verdict
 from provisioner.model.tenant import Tenant
-from provisioner.ops import backup, drift, drill, offboard, prune, reaping, rest
+from provisioner.ops import backup, drift, drill, offboard, prune, reaping, rest, watch
 from provisioner.ops.allowed import due_day
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.lanes import NOTHING, Done, Job, Lanes, Patience
@@ -92,6 +92,7 @@ def due(house: House, registry: RegistryView) -> list[Job]:
     tenants, now = {t.id: t for t in registry.tenants()}, house.clock.now()
     jobs = _left_behind(house)
     jobs += _looked("rollouts", lambda: (_driven(house, record.id) for record in find.stranded(house)))
+    jobs += _looked("notices", partial(watch.of_fleet, house, registry))
     for record in house.records():
         jobs += _looked(record.id, partial(_of, house, registry, tenants.get(record.id), record, now))
     return jobs
@@ -114,6 +115,8 @@ def _of(
 ) -> Iterator[Job]:
     if tenant is not None and record.lifecycle is Lifecycle.ACTIVE:
         yield from _of_active(house, registry, tenant, record, now)
+    elif tenant is not None and record.lifecycle is Lifecycle.UPDATING:
+        yield from watch.of_cut_off(house, registry, tenant, record, now)
     elif record.lifecycle is Lifecycle.SUSPENDED:
         yield from _of_suspended(house, registry, record, now)
     elif record.lifecycle is Lifecycle.RETIRED:
@@ -198,6 +201,7 @@ def _of_active(
         yield Job(tenant.id, "drift", f"every {tenant.drift_hours} h", partial(_look, house, registry, tenant))
     if _scan_due(tenant, record, now):
         yield Job(tenant.id, "scan", f"every {tenant.patch.scan_hours} h", partial(_scan, house, tenant))
+    yield from watch.of_active(house, registry, tenant, record, now)
 
 
 def _drift_due(tenant: Tenant, last: Fact | None, now: datetime) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from provisioner.model.cloud import (
+    Alarm,
     Caller,
     CommandResult,
     Database,
@@ -77,6 +78,7 @@ class FakeCloud:
     result: CommandResult = field(default_factory=lambda: CommandResult("Success", 0, "", ""))
     left: list[str] = field(default_factory=list)
     region: str = "eu-west-1"
+    alarmed: list[Alarm] = field(default_factory=list)
     limits: list[Quota] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     untold: list[str] = field(default_factory=list)
@@ -111,6 +113,9 @@ class FakeCloud:
         if status is None:
             return None
         return Database(identifier, f"db-{identifier}", status, "127.9.1.2", 5432, False, None, storage_gib=20)
+
+    def alarms(self, tenant: str) -> list[Alarm]:
+        return self.alarmed
 
     def readings(self, metrics: Sequence[Metric], start: datetime, end: datetime) -> list[list[Reading]]:
         """Those of `measured`, by the metric's name, in that time."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from threading import Event as Flag
@@ -98,6 +98,10 @@ class FakeRegistry:
 
     def remove(self, tenant_id: str) -> None:
         self.entries.pop(tenant_id, None)
+
+    def override(self, tenant_id: str, settings: Mapping[str, Any], *, name: str, reason: str) -> None:
+        known = self.entries[tenant_id]
+        self.entries[tenant_id] = replace(known, sizing=replace(known.sizing, **settings))
 
     def move_channel(self, channel: str, release: str) -> None:
         self.channels[channel] = release

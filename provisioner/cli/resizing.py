@@ -47,7 +47,7 @@ def resized(session: Session, wanted: Wanted, *, now: bool, dry_run: bool) -> Re
     check_ledger(house, tenant)
     settings = resize.propose(house, tenant, wanted.settings)
     slot = resize.slot(registry, tenant, house.clock.now())
-    at_once = now or slot.at is not None and slot.at <= house.clock.now()
+    at_once = now or (slot.at is not None and slot.at <= house.clock.now())
     when = "now" if at_once else shown(slot.at, tenant.time_zone) if slot.at else slot.why
     usd = _costs(tenant, settings)
     if dry_run:

@@ -30,7 +30,7 @@ def worker(
         str, typer.Option("--metrics-address", help="Where; others than this machine can read them elsewhere.")
     ] = "127.0.0.1",
 ) -> object:
-    """Do what is due: backups, retention, drills, looks, notices, goodbyes whose day has come, and what was handed over.
+    """Do what is due: backups, drills, looks, notices, goodbyes whose day has come, operations that were handed over.
 
     Several may run, on several machines, where the ledger is a PostgreSQL. ^C ends it at the next safe place.
     """

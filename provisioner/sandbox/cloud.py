@@ -50,7 +50,8 @@ class SandboxCloud:
             commit=self._store.commit,
             run=_in_background,
         )
-        self._parts: list[Part] = [*databases.parts(), *machines.parts(), *meters.parts()]
+        bodies = [*databases.parts(), *machines.parts()]
+        self._parts: list[Part] = [*bodies, *meters.parts(bodies)]
         self._info: info.SandboxInfo | None = None
 
     def start(self) -> None:

@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Thread
@@ -14,10 +14,11 @@ from moto.rds.models import rds_backends
 
 from provisioner.model.stack import metrics_namespace
 from provisioner.sandbox import launch
+from provisioner.sandbox.alarms import evaluate
 from provisioner.sandbox.machines import states
 from provisioner.sandbox.meters import answers, gauges
 from provisioner.sandbox.meters.samples import Sample, Samples, series
-from provisioner.sandbox.world import World
+from provisioner.sandbox.world import Measured, Measuring, World
 
 SECONDS_VARIABLE = "PROVISION_SANDBOX_METER_SECONDS"
 """How often it is measured, where a test can't wait."""
@@ -49,7 +50,9 @@ class Meters:
 
     name = "meters"
 
-    def __init__(self) -> None:
+    def __init__(self, others: Iterable[Measuring]) -> None:
+        """`others`: parts that measure something themselves."""
+        self._others = list(others)
         self._stopping = Event()
         self._every = float(os.environ.get(SECONDS_VARIABLE, _SECONDS))
         self._seconds: dict[str, tuple[float, float]] = {}
@@ -61,6 +64,8 @@ class Meters:
         self._world = world
         self._samples = Samples(world.home / "metrics.db")
         answers.install(self._samples)
+        evaluate.install()
+        self._alarms = evaluate.Alarms(world, self._samples, self._every / _SECONDS)
 
     def restore(self) -> None:
         """Begin."""
@@ -88,10 +93,15 @@ class Meters:
     def _measure(self) -> None:
         with self._world.lock:
             subjects = [*self._machines(), *self._databases()]
+            measured = list(self._checks())
         everything = gauges.processes()
         now = int(time.time())
         found = [Sample(name, now, value) for s in subjects for name, value in self._of(s, everything)]
+        for other in self._others:
+            measured += other.measure()
+        found += [Sample(series(m.namespace, m.metric, m.dimensions), now, m.value) for m in measured]
         self._samples.add(found)
+        self._alarms.look(now)
         if time.monotonic() - self._thinned > _THIN_EVERY:
             self._thinned = time.monotonic()
             self._samples.thin(now)
@@ -124,6 +134,13 @@ class Meters:
         # What has ended takes its seconds along.
         share = max(0.0, spent - before[1]) / (now - before[0]) / subject.vcpus
         return min(100.0, 100 * share)
+
+    def _checks(self) -> Iterator[Measured]:
+        """The status checks of what should run."""
+        for instance in states.all_instances(self._world.account):
+            if states.state_of(instance) == states.RUNNING:
+                failed = instance.instance_status["Status"] == "impaired"
+                yield Measured("AWS/EC2", "StatusCheckFailed", {"InstanceId": instance.id}, float(failed))
 
     def _machines(self) -> Iterator[_Subject]:
         for instance in states.all_instances(self._world.account):

@@ -111,7 +111,9 @@ def _front(sizing: Sizing) -> list[Cost]:
 
 
 def _alarms(sizing: Sizing) -> int:
-    return 8 if sizing.front == "balancer" else 6
+    """Those of stacks/watch.py."""
+    burstable = sizing.instance_type.startswith("t") + sizing.database_class.startswith("db.t")
+    return 7 + burstable + (2 if sizing.front == "balancer" else 0)
 
 
 def _kept(sizing: Sizing, logged: float) -> float:

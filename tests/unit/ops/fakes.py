@@ -279,6 +279,7 @@ class FakeHouse:
         self.fake_engine = FakeEngine()
         self.fake_cloud = FakeCloud(clock=self.clock)
         self.prober = FakeProber([Health("healthy", "1.0.0", 1, "acme")])
+        self.messenger: Any = None
         self.tools = FakeTools()
         self.started: list[str] = []
         self.operations = InLine(self.ledger, definitions(self))

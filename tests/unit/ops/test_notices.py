@@ -23,7 +23,7 @@ from provisioner.ops.worker import due, tick
 from tests.unit.ops.fakes import FakeHouse
 from tests.unit.ops.people import made, quiet
 
-SECRET = "a very secret key"  # noqa: S105 - a test's
+SECRET = "a very secret key"
 
 
 @dataclass

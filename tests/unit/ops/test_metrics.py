@@ -1,5 +1,7 @@
 """Metrics: Prometheus' own parser reads them; what isn't known has no sample; a file is old or new, never half."""
 
+import json
+import re
 import urllib.request
 from datetime import timedelta
 from pathlib import Path
@@ -9,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from provisioner.model.errors import ProvisionError, UsageError
 from provisioner.ops import metrics
+from tests.installation import ROOT
 from tests.unit.ops.fakes import FakeHouse
 from tests.unit.ops.people import backed_up, made
 
@@ -83,3 +86,19 @@ def test_over_http_on_this_machine_alone(acme: FakeHouse) -> None:
         assert of(samples(answer.read().decode()), "tenants") == {"active": 1}
     with pytest.raises(UsageError, match=f"port {port}"):
         metrics.serve(acme, port)
+
+
+def test_documents_and_dashboard_name_what_there_is(acme: FakeHouse) -> None:
+    there = {family.name for family in text_string_to_metric_families(metrics.text(acme))}
+    named = set(re.findall(r"^\| `(provision_\w+)`", (ROOT / "docs" / "metrics.md").read_text(), re.MULTILINE))
+    assert named == there
+    drawn = set(re.findall(r"provision_\w+", json.dumps(_expressions())))
+    assert drawn
+    assert drawn <= there
+    assert set(re.findall(r"\bprovision_\w+", (ROOT / "docs" / "metrics.md").read_text())) <= there
+
+
+def _expressions() -> list[str]:
+    dashboard = json.loads((ROOT / "examples" / "grafana" / "provision.json").read_text())
+    queries = [variable["query"] for variable in dashboard["templating"]["list"] if variable["type"] == "query"]
+    return [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]] + queries

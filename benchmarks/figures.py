@@ -39,6 +39,7 @@ FACTS: dict[str, JsonDict] = {
 }
 """What a worker would have seen of each tenant on paper."""
 
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     """One measurement. `aim`: it should stay under that; `least`: it should reach that; 0: there is no such aim."""

@@ -23,7 +23,7 @@ _PROBE_SECONDS = 5.0
 
 
 def of_fleet(house: House, registry: RegistryView) -> Iterator[Job]:
-    """What needs a person is looked at in each round; it costs a query."""
+    """Where somebody is told, or something is left to be sent."""
     if registry.notices or house.ledger.notices(due=True, limit=1):
         yield Job(telling.FLEET, "notices", "in each round", partial(_tell, house, registry))
 

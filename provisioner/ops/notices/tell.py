@@ -38,8 +38,8 @@ class Told:
 
 
 def tell(house: House, registry: RegistryView) -> Told:
-    """One round. Where nobody is to be told, it keeps what it has seen all the same: who is added later isn't told of
-    what is old."""
+    """One round. The first one tells all that there is; an endpoint that is added to others isn't told of what is
+    old."""
     fleet = look(house, registry, [t for t in registry.tenants() if house.in_ledger(t.target)])
     put = house.ledger.note_needs(_found(fleet), announcer(registry.notices))
     told = Told(put)

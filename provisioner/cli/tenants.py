@@ -107,4 +107,3 @@ def show(
     from provisioner.ops import views
 
     return views.show(session.app, tenant_id, probe=probe)
-

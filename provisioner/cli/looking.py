@@ -8,7 +8,6 @@ import typer
 
 from provisioner.cli.boundary import say
 from provisioner.cli.fleet_view import FleetView, changed, stranded_words
-from provisioner.cli.following import drawn
 from provisioner.cli.framework import Selection, Session
 from provisioner.cli.selection import listed, selector
 from provisioner.model.errors import ExitCode
@@ -47,6 +46,8 @@ def _look(session: Session, selection: Selection, *, needing: bool, probe: bool)
 @contextmanager
 def _shown() -> Iterator[Callable[[FleetView], None]]:
     if sys.stderr.isatty():
+        from provisioner.cli.following import drawn
+
         with drawn() as tell:
             yield tell
         return

@@ -176,3 +176,17 @@ def test_nobody_there(receiver: str) -> None:
     trouble = HttpMessenger().post("http://127.0.0.1:9/hook", b"{}", {}, timeout=2)
     assert trouble is not None
     assert "URLError" in trouble
+
+
+@pytest.mark.parametrize(
+    "url", ["http://localhost.example.com/x", "http://10.0.0.1/x", "file:///etc/passwd", "https:[x"]
+)
+def test_an_address_in_a_file_is_held_to_the_same(
+    house: FakeHouse, told: FakeMessenger, tmp_path: Path, url: str
+) -> None:
+    path = tmp_path / "url"
+    path.write_text(url)
+    house.file.notices = (Endpoint("chat", f"file:{path}", "env:CHAT_KEY"),)
+    ill(house)
+    assert round_(house).trouble == ("chat: its address isn't https://; tried again in 1 min",)
+    assert told.posts == []

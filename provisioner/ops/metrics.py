@@ -8,7 +8,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, generate_latest, start_http_server, write_to_textfile
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from provisioner.model.drift.rules import Weight as Drift
 from provisioner.model.errors import ProvisionError, UsageError
@@ -16,21 +19,17 @@ from provisioner.model.fleet.standing import Standing
 from provisioner.ops.fleet import Fleet, look
 from provisioner.ops.house import House
 
-if TYPE_CHECKING:
-    from prometheus_client import CollectorRegistry
-    from prometheus_client.core import GaugeMetricFamily
-
 _ADDRESS = "127.0.0.1"
 _SEVERITIES = ("critical", "important", "medium", "low")
 
 
-class FleetCollector:
+class FleetCollector(Collector):
     """Looks at each scrape. A look that fails is told by `provision_look_success` alone."""
 
     def __init__(self, house: House) -> None:
         self._house = house
 
-    def collect(self) -> Iterator["GaugeMetricFamily"]:
+    def collect(self) -> Iterator[GaugeMetricFamily]:
         """All families."""
         try:
             registry = self._house.registry().load()
@@ -43,10 +42,8 @@ class FleetCollector:
         yield from families
 
 
-def registry_of(house: House) -> "CollectorRegistry":
+def registry_of(house: House) -> CollectorRegistry:
     """A registry of nothing but the fleet's metrics."""
-    from prometheus_client import CollectorRegistry
-
     registry = CollectorRegistry(auto_describe=False)
     registry.register(FleetCollector(house))
     return registry
@@ -55,8 +52,6 @@ def registry_of(house: House) -> "CollectorRegistry":
 def write(house: House, path: Path) -> None:
     """Write a file for node_exporter's textfile collector, in place of what was there; a reader sees the old one or the
     new one. Raises ProvisionError where it can't be written."""
-    from prometheus_client import write_to_textfile
-
     try:
         write_to_textfile(str(path), registry_of(house))
     except OSError as error:
@@ -65,16 +60,12 @@ def write(house: House, path: Path) -> None:
 
 def text(house: House) -> str:
     """The same as text."""
-    from prometheus_client import generate_latest
-
     return generate_latest(registry_of(house)).decode()
 
 
 def serve(house: House, port: int, address: str = _ADDRESS) -> int:
     """Answer on HTTP from threads of this process, until it ends. The port: another one where `port` is 0. Raises
     UsageError where the port can't be had."""
-    from prometheus_client import start_http_server
-
     try:
         server, _ = start_http_server(port, addr=address, registry=registry_of(house))
     except OSError as error:
@@ -84,7 +75,7 @@ def serve(house: House, port: int, address: str = _ADDRESS) -> int:
     return int(server.server_port)
 
 
-def _fleet(found: Fleet) -> Iterator["GaugeMetricFamily"]:
+def _fleet(found: Fleet) -> Iterator[GaugeMetricFamily]:
     states = Counter(row.state for row in found.tenants)
     yield _family("tenants", "Tenants by state.", ["state"], [([s], n) for s, n in sorted(states.items())])
     weights = [([word], n) for word, n in found.counts.items()]
@@ -95,7 +86,7 @@ def _fleet(found: Fleet) -> Iterator["GaugeMetricFamily"]:
     yield _family("rollouts_stranded", "Rollouts that should go on and nobody drives.", [], [([], stranded)])
 
 
-def _tenants(rows: Iterable[Standing]) -> Iterator["GaugeMetricFamily"]:
+def _tenants(rows: Iterable[Standing]) -> Iterator[GaugeMetricFamily]:
     rows = list(rows)
     about = ["tenant", "state", "tier", "ring", "target", "release", "desired"]
     infos = [
@@ -131,16 +122,12 @@ def _tenants(rows: Iterable[Standing]) -> Iterator["GaugeMetricFamily"]:
 
 def _moments(
     name: str, words: str, samples: Iterable[tuple[list[str], datetime | None]], *labels: str
-) -> "GaugeMetricFamily":
+) -> GaugeMetricFamily:
     known = [(values, at.timestamp()) for values, at in samples if at is not None]
     return _family(f"{name}_timestamp_seconds", words, ["tenant", *labels], known)
 
 
-def _family(
-    name: str, words: str, labels: list[str], samples: Iterable[tuple[list[str], float]]
-) -> "GaugeMetricFamily":
-    from prometheus_client.core import GaugeMetricFamily
-
+def _family(name: str, words: str, labels: list[str], samples: Iterable[tuple[list[str], float]]) -> GaugeMetricFamily:
     family = GaugeMetricFamily(f"provision_{name}", words, labels=labels)
     for values, value in samples:
         family.add_metric(values, value)

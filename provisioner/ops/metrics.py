@@ -33,7 +33,8 @@ class FleetCollector(Collector):
         """All families."""
         try:
             registry = self._house.registry().load()
-            found = look(self._house, registry, registry.tenants())
+            here = [t for t in registry.tenants() if self._house.in_ledger(t.target)]
+            found = look(self._house, registry, here)
             families = [*_fleet(found), *_tenants(found.tenants)]
         except ProvisionError:
             yield _family("look_success", "Whether registry and ledger could be read.", [], [([], 0)])

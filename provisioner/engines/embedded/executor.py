@@ -49,6 +49,7 @@ class Executor:
     def chain(self, steps: Iterable[PlannedStep]) -> None:
         """Carry out steps one after the other in the caller's thread. Raises Stopped or StepFailed."""
         steps = list(steps)
+        left = list(steps)
         try:
             self._wait_for_deletion(steps)
             with self._run.slots:
@@ -59,6 +60,11 @@ class Executor:
                         self._step(step)
                     finally:
                         self._run.active(-1)
+                    left.remove(step)
+        except StepFailed:
+            # What failed may be another one that goes first, or the former name's: what needs this one waits as well.
+            self._planner.skipped.update(step.resource.urn for step in left)
+            raise
         finally:
             for step in steps:
                 if step.old in self._planner.condemned:

@@ -138,7 +138,7 @@ def _settle_create(run: Run, operation: Pending) -> None:
     try:
         provider = run.registry.ensure(wanted.provider, run.journal.base)
         timeout = wanted.custom_timeouts.get("create", 0)
-        known = run.journal.known_ids({wanted.urn, *wanted.aliases})
+        known = run.journal.known_ids(wanted.names)
         new.id, new.outputs = provider.create(wanted.urn, wanted.inputs, known_ids=known, timeout=timeout)
     except InitError as error:
         new.id, new.outputs, new.init_errors = error.id, error.outputs, error.reasons
@@ -156,8 +156,7 @@ def _settle_create(run: Run, operation: Pending) -> None:
 def _with_created(base: Iterable[Resource], new: Resource) -> list[Resource]:
     """The base with a resource that was made after all. One that it replaces waits for its deletion behind it."""
     resources = list(base)
-    names = {new.urn, *new.aliases}
-    old = next((r for r in resources if r.urn in names and not r.delete), None)
+    old = next((r for r in resources if r.urn in new.names and not r.delete), None)
     if old is None:
         return [*resources, new]
     place = resources.index(old)

@@ -26,7 +26,7 @@ import typer
 from tests import trees
 from tests.installation import TIMEOUT, Answer, Installation
 
-_NOT_OF_COMMANDS = ("provisioner.sandbox",)
+_SANDBOX = "provisioner.sandbox"
 
 
 class Forked(Installation):
@@ -128,9 +128,9 @@ def _import_all(main: str) -> None:
 
 
 def _below(package: ModuleType) -> Iterator[str]:
-    """All modules of a package but the sandbox's daemon, which is a process of its own, and generators of documents."""
+    """All modules of a package but the sandbox's, most of which are of a daemon with a process of its own."""
     for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-        if found.name in _NOT_OF_COMMANDS:
+        if found.name == _SANDBOX:
             continue
         yield found.name
         if found.ispkg:

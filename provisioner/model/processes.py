@@ -52,11 +52,14 @@ def exists(pid: int) -> bool:
 def acts(pid: int) -> bool:
     """Whether this place has a process of that number that may still do something: a zombie, which stays until its
     parent or init asks for it, doesn't."""
-    found = stat(pid)
-    return exists(pid) and not (found is not None and found.dead)
+    return _acts(pid, stat(pid))
 
 
 def over(pid: int, started: str) -> bool:
     """Whether that very process of this place is proven to be over: gone, a zombie, or its pid another's by now."""
     found = stat(pid)
-    return not acts(pid) or (found is not None and found.started != started)
+    return not _acts(pid, found) or (found is not None and found.started != started)
+
+
+def _acts(pid: int, found: Stat | None) -> bool:
+    return exists(pid) and not (found is not None and found.dead)

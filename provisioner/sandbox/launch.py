@@ -193,7 +193,7 @@ class Launcher:
                 return uid
         raise SandboxError(
             f"all {_UIDS} uids of this sandbox are taken: no machine or database more",
-            hint="retire tenants (provision destroy, offboard), or use another PROVISION_HOME",
+            hint="provision offboard what is not needed, or use another PROVISION_HOME",
         )
 
 

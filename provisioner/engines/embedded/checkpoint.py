@@ -180,6 +180,12 @@ class Writer:
         return self._fragments[resource]
 
 
+def renamed(resources: list[Resource]) -> list[Resource]:
+    """Resources whose references to renamed ones follow the new names."""
+    aliases = _aliases(resources)
+    return [_renamed(resource, aliases) for resource in resources]
+
+
 def _aliases(resources: list[Resource]) -> dict[str, str]:
     """Old name -> new name, for what was renamed in this run; a child's name holds the type of its parent."""
     found: dict[str, str] = {}
@@ -207,5 +213,6 @@ def _renamed(resource: Resource, aliases: dict[str, str]) -> Resource:
         dependencies=[fix(u) for u in resource.dependencies],
         property_dependencies={k: [fix(u) for u in urns] for k, urns in resource.property_dependencies.items()},
         deleted_with=fix(resource.deleted_with),
-        aliases=[],
+        # Of one that is not made yet, the former name is still another's: that which it replaces.
+        aliases=[urn for urn in resource.aliases if urn not in aliases],
     )

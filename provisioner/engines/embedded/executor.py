@@ -48,7 +48,7 @@ class Executor:
 
     def chain(self, steps: Iterable[PlannedStep]) -> None:
         """Carry out steps one after the other in the caller's thread. Raises Stopped or StepFailed."""
-        steps = list(steps)
+        steps, done = list(steps), 0
         try:
             self._wait_for_deletion(steps)
             with self._run.slots:
@@ -59,6 +59,11 @@ class Executor:
                         self._step(step)
                     finally:
                         self._run.active(-1)
+                    done += 1
+        except StepFailed:
+            # What failed may be another one that goes first, or the former name's: what needs this one waits as well.
+            self._planner.skipped.update(step.resource.urn for step in steps[done:])
+            raise
         finally:
             for step in steps:
                 if step.old in self._planner.condemned:
@@ -73,7 +78,6 @@ class Executor:
             while not tried.wait(_POLL):
                 self._run.check()
             if not self._run.preview and step.old is not None and not step.old.pending_replacement:
-                self._planner.skipped.add(step.resource.urn)
                 raise StepFailed
 
     def delete_all(self, steps: list[PlannedStep]) -> None:
@@ -200,7 +204,7 @@ class Executor:
             new.id, new.outputs = self._provider(new).create(
                 new.urn,
                 new.inputs,
-                known_ids=self._run.journal.known_ids({new.urn, *new.aliases}),
+                known_ids=self._run.journal.known_ids(new.names),
                 timeout=new.custom_timeouts.get("create", 0),
                 preview=self._run.preview,
             )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from provisioner.engines.embedded.checkpoint import Pending
+from provisioner.engines.embedded.checkpoint import Pending, renamed
 from provisioner.engines.embedded.differences import Known, differences
 from provisioner.engines.embedded.diffs import NO_DIFF, Diff, compared
 from provisioner.engines.embedded.provider import InitError, ProviderError
@@ -144,7 +144,7 @@ def _settle_create(run: Run, operation: Pending) -> None:
     try:
         provider = run.registry.ensure(wanted.provider, run.journal.base)
         timeout = wanted.custom_timeouts.get("create", 0)
-        known = run.journal.known_ids({wanted.urn})
+        known = run.journal.known_ids(wanted.names)
         new.id, new.outputs = provider.create(wanted.urn, wanted.inputs, known_ids=known, timeout=timeout)
     except InitError as error:
         new.id, new.outputs, new.init_errors = error.id, error.outputs, error.reasons
@@ -162,7 +162,7 @@ def _settle_create(run: Run, operation: Pending) -> None:
 def _with_created(base: Iterable[Resource], new: Resource) -> list[Resource]:
     """The base with a resource that was made after all. One that it replaces waits for its deletion behind it."""
     resources = list(base)
-    old = next((r for r in resources if r.urn == new.urn and not r.delete), None)
+    old = next((r for r in resources if r.urn in new.names and not r.delete), None)
     if old is None:
         return [*resources, new]
     place = resources.index(old)
@@ -170,4 +170,4 @@ def _with_created(base: Iterable[Resource], new: Resource) -> list[Resource]:
         resources[place] = new
     else:
         resources[place : place + 1] = [new, old.clone(delete=True)]
-    return resources
+    return renamed(resources)

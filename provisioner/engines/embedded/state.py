@@ -135,6 +135,11 @@ class Resource:
         if marked:
             self.outputs = {**self.outputs, **marked}
 
+    @property
+    def names(self) -> set[str]:
+        """Its URN, and those that it had before."""
+        return {self.urn, *self.aliases}
+
     def requires(self, *, parent: bool = True, provider: bool = True) -> Iterator[str]:
         """URNs that this one depends on, with repetitions."""
         yield from self.dependencies

@@ -11,7 +11,7 @@ import pytest
 from provisioner.model.errors import CancelledError, EngineError, TimedOutError
 
 from .conftest import Harness, ops
-from .toy import Thing, Toy, options
+from .toy import Box, Thing, Toy, options
 
 
 def three(**props: Any) -> Any:
@@ -281,3 +281,81 @@ def test_settling_a_create_that_the_provider_refuses(here: Harness) -> None:
     here.destroy()
     assert here.pending() == []
     assert any("not made" in (e.message or "") for e in here.events)
+
+
+def test_what_needs_one_that_failed_under_its_former_name_waits(here: Harness) -> None:
+    """Its replacement begins with a deletion, which is still the old name's: with no object under the new one, the
+    state must have nothing that needs it."""
+
+    def before() -> None:
+        toy = Toy()
+        Thing("a", options(toy), fixed=0)
+        Thing("b", options(toy))
+
+    def after() -> None:
+        toy = Toy()
+        box = Box("box", pulumi.ResourceOptions(providers=[toy]))
+        former = [pulumi.Alias(parent=pulumi.ROOT_STACK_RESOURCE)]
+        a = Thing("a", options(toy, parent=box, aliases=former, delete_before_replace=True), fixed=1)
+        Thing("b", options(toy, depends_on=[a]))
+
+    here.up(before)
+    here.cloud.failing["Delete", "a"] = grpc.StatusCode.UNKNOWN
+    with pytest.raises(EngineError, match="Delete of a failed"):
+        here.up(after, continue_on_error=True)
+    [kept] = [r for r in here.deployment()["resources"] if r["urn"].endswith("::b")]
+    assert not kept.get("dependencies")
+    here.cloud.failing.clear()
+    assert sorted(ops(here.up(after))) == [("create-replacement", "a"), ("delete-replaced", "a"), ("replace", "a")]
+    assert here.cloud.names() == ["a", "b"]
+
+
+def test_what_needs_one_whose_dependent_could_not_be_deleted_first_waits(here: Harness) -> None:
+    """`a` isn't replaced, because `b` is in its way: so the state has the old `a`, behind all that is new."""
+
+    def program(slot: int) -> Any:
+        def before() -> None:
+            toy = Toy()
+            a = Thing("a", options(toy), slot=slot)
+            Thing("b", options(toy), **({} if slot else {"fixedIn": a.arn}))
+            Thing("c", options(toy, depends_on=[a] if slot else []))
+
+        return before
+
+    here.up(program(0))
+    here.cloud.failing["Delete", "b"] = grpc.StatusCode.UNKNOWN
+    with pytest.raises(EngineError, match="Delete of b failed"):
+        here.up(program(1), continue_on_error=True)
+    here.resources()
+    here.cloud.failing.clear()
+    here.up(program(1))
+    assert here.cloud.names() == ["a", "b", "c"]
+    assert ops(here.preview(program(1), refresh=True)) == []
+
+
+def test_a_lost_creation_takes_the_place_of_what_it_replaces_under_its_former_name(here: Harness) -> None:
+    """The old object was deleted under the old name, and whether the new one was made isn't known."""
+
+    def program(slot: int, *, boxed: bool) -> Any:
+        def made() -> None:
+            toy = Toy()
+            box = Box("box", pulumi.ResourceOptions(providers=[toy]))
+            former = pulumi.Alias(parent=pulumi.ROOT_STACK_RESOURCE if boxed else box)
+            a = Thing("a", options(toy, parent=box if boxed else None, aliases=[former]), slot=slot)
+            Thing("b", options(toy, depends_on=[a]))
+
+        return made
+
+    here.up(program(0, boxed=False))
+    here.cloud.failing["Create", "a"] = grpc.StatusCode.UNAVAILABLE
+    with pytest.raises(EngineError, match="Create of a failed"):
+        here.up(program(1, boxed=True))
+    here.cloud.failing.clear()
+    here.cloud.unhealthy = {"a"}
+    with pytest.raises(EngineError, match="does not feel well"):
+        here.up(program(0, boxed=False))
+    here.resources()
+    here.cloud.unhealthy = set()
+    here.up(program(0, boxed=False))
+    assert here.cloud.names() == ["a", "b"]
+    assert ops(here.preview(program(0, boxed=False), refresh=True)) == []

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import grpc
 import pulumi
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from provisioner.model.errors import EngineError
+from tests.installation import EXHAUSTIVE
 
 from .conftest import Harness, ops
 from .toy import Box, Cloud, Thing, Toy, options, served
@@ -137,7 +139,13 @@ def check(here: Harness) -> None:
     assert "04da6b54" not in here.file.read_text()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@pytest.mark.timeout(1800 if EXHAUSTIVE else 180)
+@settings(
+    max_examples=400 if EXHAUSTIVE else 60,
+    derandomize=not EXHAUSTIVE,  # in CI the same ones each time; `make proofs` searches
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
 @given(st.lists(actions, min_size=1, max_size=4), programs())
 def test_the_state_stays_sound_and_becomes_the_cloud(
     history: list[tuple[str, tuple[Spec, ...], dict[tuple[str, str], grpc.StatusCode], set[str], bool]],

@@ -31,7 +31,7 @@ def patch(
 ) -> Scan:
     """Look for patches, or install them; see `ports.Cloud.patch`."""
     before = _reported(clients, machine_id)
-    parameters = {"Operation": [operation], "RebootOption": ["NoReboot"]}
+    parameters: dict[str, list[str]] = {"Operation": [operation], "RebootOption": ["NoReboot"]}
     done = run_document(clients, machine_id, _DOCUMENT, parameters, comment=comment, timeout=timeout)
     if done.status == "TimedOut":
         raise TimedOutError(f"{comment}: {operation} on {machine_id} did not end within {timeout:.0f} s")

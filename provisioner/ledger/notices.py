@@ -63,7 +63,7 @@ class NoticeRecords(Records):
         if due:
             query = query.where(notices.c.status == NoticeStatus.WAITING, notices.c.next_at <= self._now())
         with self._database.read() as connection:
-            return [_notice(row) for row in connection.execute(query).mappings()]
+            return [_notice(dict(row)) for row in connection.execute(query).mappings()]
 
     def _put(self, connection: sa.Connection, endpoint: str, body: JsonDict, now: datetime) -> None:
         refuse_secrets(body, "notice")

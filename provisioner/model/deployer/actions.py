@@ -242,9 +242,5 @@ MONITORING = [
 
 DOCUMENTS = ("AWS-RunPatchBaseline", "AWS-RunShellScript")
 """Of SSM, that run on tenants' machines."""
-SEE_COMMANDS = [
-    "ssm:DescribeInstanceInformation",
-    "ssm:DescribeInstancePatches",
-    "ssm:DescribeInstancePatchStates",
-    "ssm:GetCommandInvocation",
-]
+SEE_COMMANDS = ["ssm:DescribeInstanceInformation", "ssm:GetCommandInvocation"]
+SEE_PATCHES = ["ssm:DescribeInstancePatches", "ssm:DescribeInstancePatchStates"]

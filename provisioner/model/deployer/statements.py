@@ -20,6 +20,7 @@ from provisioner.model.deployer.actions import (
     ROLES,
     SECRETS,
     SEE_COMMANDS,
+    SEE_PATCHES,
     TOPICS,
     UNTAG,
 )
@@ -256,5 +257,6 @@ def watch(place: Place) -> list[Statement]:
         statement("Commands", ["ssm:SendCommand"], [place.arn("ec2", "instance/*")], machines),
         statement("CommandWords", ["ssm:SendCommand"], [f"arn:aws:ssm:*::document/{name}" for name in DOCUMENTS]),
         statement("SeeCommands", SEE_COMMANDS, ["*"]),
+        statement("SeePatches", SEE_PATCHES, [place.arn("ec2", "instance/*")], machines),
         statement("SeeLimits", ["servicequotas:GetAWSDefaultServiceQuota", "servicequotas:GetServiceQuota"], ["*"]),
     ]

@@ -196,7 +196,7 @@ def _unseen(known: "Known", now: datetime) -> Iterator[Need]:
             old.append(f"{name} {_span(now - fact.at) + ' ago' if fact else 'never'}")
     if old:
         words = f"not looked at for long: {', '.join(old)}"
-        yield Need("unseen", "unseen", Weight.LATER, words, "provision worker looks, while it runs")
+        yield Need("unseen", "unseen", Weight.LATER, words, "provision worker --once")
 
 
 def _span(time: timedelta) -> str:

@@ -167,8 +167,10 @@ class UpgradeSteps:
                 evidence = rehearse_one(house, registry, tenant, release, progress)
                 if evidence["verdict"] != str(Verdict.PASSED):
                     return _not_rehearsed(task.tenant, evidence)
-            more: JsonDict = {"rollout": task.rollout, "when": when, "mends": plan.tenants[task.tenant].mends}
-            return propose(house, registry, tenant, release, task.operation, gate, **more)
+            mends = plan.tenants[task.tenant].mends
+            return propose(
+                house, registry, tenant, release, task.operation, gate, rollout=task.rollout, when=when, mends=mends
+            )
         except (UsageError, RefusedError) as error:
             return Ended(task.tenant, _S.QUARANTINED, error.message)
 

@@ -55,8 +55,8 @@ def install(find: Callable[[str], Patched | None]) -> None:
         machine = find(parameter(response, "InstanceId"))
         report = read(machine) if machine else None
         rows = chosen(report["rows"] if report else [], parameter(response, "Filters") or [])
-        rows = [{**row, "InstalledTime": datetime.fromisoformat(row["InstalledTime"])} for row in rows]
-        return _page(response, "Patches", rows)
+        patches = [{**row, "InstalledTime": datetime.fromisoformat(row["InstalledTime"])} for row in rows]
+        return _page(response, "Patches", patches)
 
     for function in (describe_instance_patch_states, describe_instance_patches):
         setattr(SimpleSystemManagerResponse, function.__name__, function)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import socket
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -110,7 +111,7 @@ def test_a_balancer_checks_and_forwards(cloud: Cloud, machines: tuple[str, str])
         "TargetGroup": balancer.group.rpartition(":")[2],
     }
     for metric in ("UnHealthyHostCount", "HTTPCode_Target_5XX_Count"):
-        eventually(lambda metric=metric: cloud.sandbox.latest("AWS/ApplicationELB", metric, **watched))
+        eventually(partial(cloud.sandbox.latest, "AWS/ApplicationELB", metric, **watched))
     assert balancer.health(one)[1] == "Target.ResponseCodeMismatch"
     assert {tenant_at(url) for _ in range(4)} == {"globex"}
     get(cloud.url(one) + "/well")

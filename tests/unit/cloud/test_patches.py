@@ -15,6 +15,7 @@ from provisioner.model.patch.scan import Patch, PatchState
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
 MACHINE = "i-0123456789abcdef0"
+BASELINE = "pb-0123456789abcdef0"
 COMMAND = "11111111-2222-3333-4444-555555555555"
 
 
@@ -36,8 +37,8 @@ def report(minutes: int, operation: str = "Scan") -> dict[str, Any]:
     at = NOON + timedelta(minutes=minutes)
     return {
         "InstanceId": MACHINE,
-        "PatchGroup": "",
-        "BaselineId": "pb-1",
+        "PatchGroup": "acme",
+        "BaselineId": BASELINE,
         "Operation": operation,
         "OperationStartTime": at,
         "OperationEndTime": at,
@@ -98,7 +99,7 @@ def test_a_scan_is_that_of_this_command_on_all_its_pages(clients: Clients, ssm: 
     first = [raw("openssl", "Missing", CVEIds="CVE-2026-1,CVE-2026-2"), raw("vim", "Installed")]
     patches(ssm, first, [raw("kernel", "INSTALLED_PENDING_REBOOT", "Important")])
     found = run(clients)
-    assert (found.baseline, found.at, found.installed, found.detail) == ("pb-1", NOON + timedelta(minutes=5), 100, "")
+    assert (found.baseline, found.at, found.installed, found.detail) == (BASELINE, NOON + timedelta(minutes=5), 100, "")
     cves = ("CVE-2026-1", "CVE-2026-2")
     assert found.patches == (
         Patch("openssl.x86_64", "openssl:1.0-2", Severity.CRITICAL, "Security", PatchState.MISSING, cves),

@@ -44,7 +44,7 @@ def test_what_is_known_is_there_and_what_is_not_is_not(acme: FakeHouse) -> None:
     assert of(found, "tenants") == {"active": 1}
     assert of(found, "tenant_healthy") == {"": 1}
     assert of(found, "tenants_by_need") == {"now": 0, "soon": 0, "later": 0, "well": 1}
-    for unknown in ("tenant_patches_open", "tenant_alarms_firing", "tenant_full_timestamp_seconds"):
+    for unknown in ("tenant_alarms_firing", "tenant_full_timestamp_seconds"):
         assert of(found, unknown) == {}, unknown
     backed_up(acme)
     at = acme.clock.at + timedelta(days=1)

@@ -46,7 +46,7 @@ def test_smaller_is_refused_with_the_reason(acme: FakeHouse, setting: str, what:
 def test_storage_that_rds_has_enlarged_by_itself_is_not_made_smaller(acme: FakeHouse) -> None:
     found = acme.fake_cloud.database("acme")
     assert found is not None
-    acme.fake_cloud.database = lambda _: replace(found, storage_gib=60)  # type: ignore[method-assign]
+    acme.fake_cloud.database = lambda identifier: replace(found, storage_gib=60)  # type: ignore[method-assign]
     with pytest.raises(RefusedError, match="has 60 GiB"):
         resize.propose(acme, acme.file.tenant("acme"), {"database_storage_gib": 40})
 

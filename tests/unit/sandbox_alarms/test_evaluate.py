@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 from moto import mock_aws
 from moto.cloudwatch.models import CloudWatchBackend
-from moto.core import DEFAULT_ACCOUNT_ID
+from moto.core.models import DEFAULT_ACCOUNT_ID
 
 from provisioner.cloud.session import Access, Clients
 from provisioner.sandbox.alarms import evaluate

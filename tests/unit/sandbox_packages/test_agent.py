@@ -16,10 +16,10 @@ Json = dict[str, Any]
 
 
 def run(
-    feed: Json, disk: Disk, operation: str, reboot: str = "NoReboot", *, rebooted: bool = False, **hooks: str
+    feed: Json, disk: Disk, operation: str, reboot: str = "NoReboot", *, rebooted: bool = False, hooks: Json | None = None
 ) -> tuple[int, dict[str, str]]:
     """Exit code, and states by package."""
-    code = carry_out(Order(operation, reboot, feed, hooks), disk, rebooted=rebooted)
+    code = carry_out(Order(operation, reboot, feed, hooks or {}), disk, rebooted=rebooted)
     return code, {row["KBId"].removesuffix(".x86_64"): row["State"] for row in disk.report()["rows"]}
 
 
@@ -93,14 +93,14 @@ def test_hooks_run_at_their_moments_and_one_that_fails_stops_the_installation(fe
     disk = machine(curl="8.3.0", kernel="6.1.9")
     log = disk.root / "log"
     hooks = {name: f"echo {name} >> log" for name in ("before", "after", "exit")}
-    assert run(feed, disk, "Scan", **hooks)[0] == 0
+    assert run(feed, disk, "Scan", hooks=hooks)[0] == 0
     assert not log.exists()
-    assert run(feed, disk, "Install", "RebootIfNeeded", **hooks)[0] == REBOOT
+    assert run(feed, disk, "Install", "RebootIfNeeded", hooks=hooks)[0] == REBOOT
     assert log.read_text() == "before\nafter\n"
-    assert run(feed, Disk(disk.root, "boot-2"), "Install", "RebootIfNeeded", rebooted=True, **hooks)[0] == 0
+    assert run(feed, Disk(disk.root, "boot-2"), "Install", "RebootIfNeeded", rebooted=True, hooks=hooks)[0] == 0
     assert log.read_text() == "before\nafter\nexit\n"
     other = machine(curl="8.3.0")
-    assert run(feed, other, "Install", **{**hooks, "before": "exit 4"})[0] == 1
+    assert run(feed, other, "Install", hooks={**hooks, "before": "exit 4"})[0] == 1
     assert records(other)["curl"] == "8.3.0"
     assert log.read_text().endswith("exit\nexit\n")
 

@@ -103,5 +103,5 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
         patch.setenv(METER_SECONDS, "1")
         patch.setenv(FEED, str(home.parent / "feed.json"))
         running = Sandbox(home)
-    yield running
-    running.end()
+        yield running  # with them: a daemon that is started again needs them, too
+        running.end()

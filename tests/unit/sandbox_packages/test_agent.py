@@ -16,7 +16,13 @@ Json = dict[str, Any]
 
 
 def run(
-    feed: Json, disk: Disk, operation: str, reboot: str = "NoReboot", *, rebooted: bool = False, hooks: Json | None = None
+    feed: Json,
+    disk: Disk,
+    operation: str,
+    reboot: str = "NoReboot",
+    *,
+    rebooted: bool = False,
+    hooks: Json | None = None,
 ) -> tuple[int, dict[str, str]]:
     """Exit code, and states by package."""
     code = carry_out(Order(operation, reboot, feed, hooks or {}), disk, rebooted=rebooted)

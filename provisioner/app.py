@@ -7,11 +7,12 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from provisioner.model.asking import Messenger, Prober
 from provisioner.model.clock import Clock, SystemClock
 from provisioner.model.errors import UnsupportedError, UsageError
 from provisioner.model.json import JsonDict
 from provisioner.model.ledger import TenantRecord
-from provisioner.model.ports import Cloud, Engine, Ledger, Messenger, Operations, Prober, Stack
+from provisioner.model.ports import Cloud, Engine, Ledger, Operations, Stack
 from provisioner.model.stack import StackArgs
 from provisioner.model.tenant import CloudKind, Release, Target
 from provisioner.model.tools import Tools

@@ -102,6 +102,7 @@ def _report_row(tenant: TenantPatches) -> dict[str, Any]:
         "failed": tenant.failed,
         "pending_reboot": tenant.pending_reboot,
         "reboot": "missing" if tenant.pending_reboot else None,
+        "database": tenant.database,
         "scanned": f"{age(tenant.scanned_at)} ago" if tenant.scanned_at else "never",
         "scanned_at": tenant.scanned_at,
         "patched": f"{age(tenant.patched_at)} ago" if tenant.patched_at else "never",

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
 
 from provisioner.cloud import (
     alarms,
@@ -39,6 +38,7 @@ from provisioner.model.cloud import (
 )
 from provisioner.model.deployer.simulation import Answers, Question
 from provisioner.model.json import Json
+from provisioner.model.patch.port import NO_HOOKS, Operation
 from provisioner.model.patch.scan import Scan
 
 
@@ -87,8 +87,22 @@ class AwsCloud:
     def stop_machine(self, machine_id: str) -> None:
         machines.stop_machine(self._clients, machine_id)
 
-    def patch(self, machine_id: str, operation: Literal["Scan", "Install"], *, comment: str, timeout: float) -> Scan:
-        return patches.patch(self._clients, machine_id, operation, comment=comment, timeout=timeout)
+    def patch(
+        self,
+        machine_id: str,
+        operation: Operation,
+        *,
+        comment: str,
+        timeout: float,
+        hooks: Mapping[str, str] = NO_HOOKS,
+    ) -> Scan:
+        return patches.patch(self._clients, machine_id, operation, comment=comment, timeout=timeout, hooks=hooks)
+
+    def newest_minor(self, version: str) -> str | None:
+        return databases.newest_minor(self._clients, version)
+
+    def upgrade_database(self, identifier: str, version: str) -> None:
+        databases.upgrade_database(self._clients, identifier, version)
 
     def reboot_machine(self, machine_id: str) -> None:
         patches.reboot_machine(self._clients, machine_id)

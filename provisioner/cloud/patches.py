@@ -3,16 +3,18 @@
 import time
 from collections.abc import Mapping
 from datetime import UTC
-from typing import Any, Literal
+from typing import Any
 
 from provisioner.cloud.machines import run_document
 from provisioner.cloud.session import Clients, translated
 from provisioner.model.errors import ProvisionError, TimedOutError
 from provisioner.model.patch.policy import severity_of
+from provisioner.model.patch.port import NO_HOOKS, Operation
 from provisioner.model.patch.scan import Patch, PatchState, Scan
 from provisioner.model.redact import redact
 
-_DOCUMENT = "AWS-RunPatchBaseline"
+_DOCUMENT, _WITH_HOOKS = "AWS-RunPatchBaseline", "AWS-RunPatchBaselineWithHooks"
+_HOOKS = {"before": "PreInstallHookDocName", "after": "PostInstallHookDocName", "exit": "OnExitHookDocName"}
 _REPORTED = 120.0  # seconds that Patch Manager may take for what a command has found
 _DETAIL = 500
 # As filters have them; answers are spelled in capitals with underscores, too.
@@ -27,12 +29,22 @@ _MOMENT = ("Operation", "OperationStartTime", "OperationEndTime")
 
 
 def patch(
-    clients: Clients, machine_id: str, operation: Literal["Scan", "Install"], *, comment: str, timeout: float
+    clients: Clients,
+    machine_id: str,
+    operation: Operation,
+    *,
+    comment: str,
+    timeout: float,
+    hooks: Mapping[str, str] = NO_HOOKS,
 ) -> Scan:
     """Look for patches, or install them; see `ports.Cloud.patch`."""
     before = _reported(clients, machine_id)
     parameters: dict[str, list[str]] = {"Operation": [operation], "RebootOption": ["NoReboot"]}
-    done = run_document(clients, machine_id, _DOCUMENT, parameters, comment=comment, timeout=timeout)
+    document = _DOCUMENT
+    if hooks and operation == "Install":
+        document = _WITH_HOOKS
+        parameters |= {_HOOKS[moment]: [name] for moment, name in hooks.items()}
+    done = run_document(clients, machine_id, document, parameters, comment=comment, timeout=timeout)
     if done.status == "TimedOut":
         raise TimedOutError(f"{comment}: {operation} on {machine_id} did not end within {timeout:.0f} s")
     said = redact(" | ".join((done.stderr or done.stdout).strip().splitlines()[-5:]))[:_DETAIL]

@@ -55,6 +55,7 @@ class Database:
     master_secret_arn: str | None
     storage_gib: int | None = None
     max_storage_gib: int | None = None
+    version: str | None = None
 
     @property
     def broken(self) -> bool:

@@ -10,22 +10,19 @@ from typing import Protocol
 
 from provisioner.model.change import Event, Plan, RunResult
 from provisioner.model.cloud import (
-    Alarm,
     Caller,
     CommandResult,
     Database,
     GroupRule,
-    Health,
     Machine,
-    Metric,
     Quota,
-    Reading,
     Restorable,
     Snapshot,
     StoredFile,
 )
 from provisioner.model.deployer.simulation import Answers, Question
 from provisioner.model.fleet.notice import NoticeStore
+from provisioner.model.fleet.watcher import Watcher
 from provisioner.model.json import Json, JsonDict
 from provisioner.model.ledger import (
     Fact,
@@ -211,7 +208,7 @@ class Ledger(RolloutStore, NoticeStore, Protocol):
         """Walk the whole chain. Raises ProvisionError naming the first entry that doesn't fit."""
 
 
-class Cloud(Patcher, Protocol):
+class Cloud(Patcher, Watcher, Protocol):
     """One account and region of a target, seen through boto3. Errors of the SDK become ProvisionErrors once, here:
     AuthenticationError, TimedOutError, UnsupportedError, or ProvisionError with service, operation and code."""
 
@@ -316,12 +313,6 @@ class Cloud(Patcher, Protocol):
         of the stack is tagged with, `known` the ids of live resources that the state has in the same place. Raises
         UnsupportedError for a type that can't be looked up, ProvisionError where more than one is found."""
 
-    def alarms(self, tenant: str) -> list[Alarm]:
-        """The alarms of the tenant's stack that are there, by name."""
-
-    def readings(self, metrics: Sequence[Metric], start: datetime, end: datetime) -> list[list[Reading]]:
-        """What each metric was from `start` to `end`, oldest first, without periods in which nothing was measured."""
-
     def quotas(self) -> list[Quota]:
         """The account's limits in this region that tenants use up. The sandbox has none: UnsupportedError."""
 
@@ -337,20 +328,6 @@ class Cloud(Patcher, Protocol):
 
     def clock_skew(self) -> timedelta:
         """The cloud's clock minus ours. AWS refuses requests that are off by more than 5 minutes."""
-
-
-class Prober(Protocol):
-    """Asks a product how it is."""
-
-    def probe(self, url: str, *, timeout: float = 5.0) -> Health:
-        """GET `url`/healthz. Never raises for an unreachable or sick product: the answer says it."""
-
-
-class Messenger(Protocol):
-    """Tells the outside."""
-
-    def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout: float) -> str | None:
-        """POST it. None where it was taken (2xx), else the trouble in words; never raises."""
 
 
 @dataclass(frozen=True, slots=True)

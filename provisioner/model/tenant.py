@@ -81,7 +81,8 @@ class Organization:
 @dataclass(frozen=True, slots=True)
 class Release:
     """An immutable version of the product. `images`: region or "sandbox" -> AMI id or directory (absolute path);
-    `rebuilds`: the same of the same release on newer operating systems, by the name of the OS release."""
+    `rebuilds`: the same of the same release on newer operating systems, by the name of the OS release; `patch_hooks`:
+    SSM documents that run on its machines while patches are installed, by moment: before, after, exit."""
 
     version: str
     images: Mapping[str, str]
@@ -91,6 +92,7 @@ class Release:
     min_from: str | None = None
     yanked: str | None = None
     rebuilds: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    patch_hooks: Mapping[str, str] = field(default_factory=dict)
 
     def images_on(self, os_release: str | None) -> Mapping[str, str]:
         """Its images on an OS release; None: those that it was published with."""

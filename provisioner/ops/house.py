@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from provisioner.model.asking import Messenger, Prober
 from provisioner.model.clock import Clock
 from provisioner.model.fleet.notice import Endpoint
 from provisioner.model.fleet.work import Work
 from provisioner.model.ledger import TenantRecord
-from provisioner.model.ports import Cloud, Engine, Ledger, Messenger, Operations, Prober, Stack
+from provisioner.model.ports import Cloud, Engine, Ledger, Operations, Stack
 from provisioner.model.rollout.strategy import Strategy
 from provisioner.model.stack import StackArgs
 from provisioner.model.tenant import Freeze, Release, Target, Tenant

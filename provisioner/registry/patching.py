@@ -12,6 +12,7 @@ from provisioner.registry.policy import live
 _DEADLINE = live("reports and rollouts of patches read it", "provision patch report")
 _SCANS = live("`provision worker` reads it in each of its rounds", "nothing: it holds at once")
 _OS = live("`apply` replaces nobody; a rollout of patches does", "provision patch install")
+_HOOK = live("the next installation of patches has it", "provision patch install")
 _DAYS = PatchDays()
 
 
@@ -47,6 +48,16 @@ class PatchEntry(Entry):
         default=PatchPolicy().way,
         description="Installed on the machine, or by another machine of the same release on its ring's os_releases.",
     )
+
+
+class PatchHooksEntry(Entry):
+    """SSM command documents of the account, which AWS-RunPatchBaselineWithHooks runs on the machine."""
+
+    before: Annotated[f.SsmDocument | None, _HOOK] = Field(
+        default=None, description="Before anything is installed; where it fails, nothing is."
+    )
+    after: Annotated[f.SsmDocument | None, _HOOK] = Field(default=None, description="After the installation.")
+    exit: Annotated[f.SsmDocument | None, _HOOK] = Field(default=None, description="At the end, however it was.")
 
 
 class OsReleasesEntry(Entry):

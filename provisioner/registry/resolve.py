@@ -55,7 +55,9 @@ def tier(name: str, entry: Plain) -> Tier:
 def release(version: str, entry: Plain, folder: Path) -> Release:
     """A release; its sandbox image is a directory, found from the registry's folder."""
     rebuilds = {name: _images(images, folder) for name, images in entry["rebuilds"].items()}
-    return Release(**{**entry, "version": version, "images": _images(entry["images"], folder), "rebuilds": rebuilds})
+    hooks = {moment: document for moment, document in entry["patch_hooks"].items() if document is not None}
+    made = {"images": _images(entry["images"], folder), "rebuilds": rebuilds, "patch_hooks": hooks}
+    return Release(**{**entry, "version": version, **made})
 
 
 def _images(entry: Plain, folder: Path) -> dict[str, str]:

@@ -12,7 +12,7 @@ from provisioner.model.tenant import DRIFT_HOURS
 from provisioner.registry import fields as f
 from provisioner.registry.entry import RECORD, Entry
 from provisioner.registry.notices import NOTICE, NoticeEntry
-from provisioner.registry.patching import OsReleasesEntry, PatchEntry, PatchExceptionEntry
+from provisioner.registry.patching import OsReleasesEntry, PatchEntry, PatchExceptionEntry, PatchHooksEntry
 from provisioner.registry.policy import Policy, Update, forbidden, live, replace, restart
 from provisioner.registry.strategies import FREEZE, HOLD, ROLLOUT, FreezeEntry, HoldEntry, StrategyEntry
 
@@ -228,6 +228,11 @@ class ReleaseEntry(Entry):
         f.SECTION,
         live("one may be added; images that tenants run must stay as they are", "provision patch plan"),
     ] = Field(default_factory=dict, description="The same release on newer operating systems: OS release -> images.")
+    patch_hooks: Annotated[
+        PatchHooksEntry, f.SECTION, live("the next installation of patches has them", "provision patch install")
+    ] = Field(
+        default_factory=PatchHooksEntry, description="What runs on its machines around an installation of patches."
+    )
 
 
 class OrganizationEntry(Entry):

@@ -240,7 +240,7 @@ MONITORING = [
     "logs:PutRetentionPolicy",
 ]
 
-DOCUMENTS = ("AWS-RunPatchBaseline", "AWS-RunShellScript")
+DOCUMENTS = ("AWS-RunPatchBaseline", "AWS-RunPatchBaselineWithHooks", "AWS-RunShellScript")
 """Of SSM, that run on tenants' machines."""
 SEE_COMMANDS = ["ssm:DescribeInstanceInformation", "ssm:GetCommandInvocation"]
 SEE_PATCHES = ["ssm:DescribeInstancePatches", "ssm:DescribeInstancePatchStates"]

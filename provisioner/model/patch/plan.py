@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from provisioner.model.patch.scan import FACT, OS
+from provisioner.model.patch.scan import FACT, OS, behind
 from provisioner.model.rollout.candidate import Candidate, Reason, held, not_here, sick
 from provisioner.model.rollout.frozen import PlannedTenant, RolloutPlan, Why
 from provisioner.model.rollout.schedule import in_order, scheduled
@@ -95,7 +95,11 @@ def _nothing_missing(candidate: Candidate, now: datetime) -> Reason | None:
         return None
     at = datetime.fromisoformat(str(known.value["scanned_at"]))
     old = now - at > timedelta(hours=_FRESH * candidate.tenant.patch.scan_hours)
-    return None if known.value["open"] or old else (Why.THERE, f"nothing was missing when it was scanned, {shown(at)}")
+    return (
+        None
+        if known.value["open"] or behind(known.value) or old
+        else (Why.THERE, f"nothing was missing when it was scanned, {shown(at)}")
+    )
 
 
 def _no_image(request: PatchRequest, candidate: Candidate) -> Reason | None:

@@ -105,6 +105,12 @@ def open_of(value: Mapping[str, Any]) -> tuple[Patch, ...]:
     return tuple(map(_patch, value["open"]))
 
 
+def behind(value: Mapping[str, Any]) -> tuple[str, str] | None:
+    """By a fact `patch`: the database, and the version that it should have; None where it has that, or nobody knows."""
+    found = value.get("database")
+    return (found["id"], found["newest"]) if found and found["newest"] else None
+
+
 def counts(value: Mapping[str, Any]) -> JsonDict:
     """How many are open in a fact, by severity."""
     return {str(s): int(value[str(s)]) for s in Severity}

@@ -109,7 +109,9 @@ def _stays(request: Request, moved: int, there: int, behind: int) -> str | None:
 
 def release_digest(release: Release) -> str:
     """Of what may not change about a release while it is rolled out."""
-    return digest({**asdict(release), "images": dict(release.images), "rebuilds": None, "yanked": None})
+    return digest(
+        {**asdict(release), "images": dict(release.images), "rebuilds": None, "patch_hooks": None, "yanked": None}
+    )
 
 
 def _left_out(request: Request, candidate: Candidate, now: datetime) -> Reason | None:

@@ -17,6 +17,7 @@ from provisioner.model.tenant import Tenant
 from provisioner.ops.desired import check_ledger
 from provisioner.ops.house import House
 from provisioner.ops.many import each
+from provisioner.ops.patch import minors
 
 SCAN_DEADLINE = 900.0
 
@@ -57,7 +58,8 @@ def scan_one(house: House, tenant: Tenant, progress: Progress) -> JsonDict:
     cloud = house.cloud(tenant.target, tenant.region)
     progress(Event(EventKind.MESSAGE, tenant.id, "scan", message=f"looks for missing patches on {machine}"))
     found = cloud.patch(machine, "Scan", comment=f"provision scan {tenant.id}", timeout=SCAN_DEADLINE)
-    return observe(house, cloud, tenant.id, machine, found, tenant.patch, tenant.patch_exceptions)
+    minor = minors.look(house, cloud, tenant.id, tenant.sizing)
+    return observe(house, cloud, tenant.id, machine, found, tenant.patch, tenant.patch_exceptions, database=minor)
 
 
 def observe(

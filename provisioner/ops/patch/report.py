@@ -29,6 +29,7 @@ COLUMNS = (
     *SEVERITIES,
     "failed",
     "pending_reboot",
+    "database",
     "scanned_at",
     "patched_at",
     "next_deadline",
@@ -41,6 +42,7 @@ COLUMNS = (
 @dataclass(frozen=True, slots=True)
 class TenantPatches:
     """One tenant against its tier's deadlines. `counts`: open patches by severity, None where none is known;
+    `database`: its version, and the minor that it should have;
     `exceptions`: those of the registry that hold, and cover something that is open; `breaches`: what isn't kept, in
     words."""
 
@@ -51,6 +53,7 @@ class TenantPatches:
     counts: dict[str, int | None]
     failed: int | None
     pending_reboot: bool | None
+    database: str | None
     scanned_at: datetime | None
     patched_at: datetime | None
     next_due: datetime | None
@@ -83,6 +86,7 @@ def _standing(tenant: Tenant, record: TenantRecord, now: datetime) -> TenantPatc
         counts={severity: known.get(severity) for severity in SEVERITIES},
         failed=known.get("failed"),
         pending_reboot=known.get("pending_reboot"),
+        database=_minor(known.get("database")),
         scanned_at=found.scanned_at,
         patched_at=datetime.fromisoformat(patched) if patched else None,
         next_due=found.next_due,
@@ -91,6 +95,12 @@ def _standing(tenant: Tenant, record: TenantRecord, now: datetime) -> TenantPatc
         exceptions=tuple(holding),
         breaches=found.breaches,
     )
+
+
+def _minor(known: Any) -> str | None:
+    if not known:
+        return None
+    return f"{known['version']}, {known['newest']} is there" if known["newest"] else str(known["version"])
 
 
 def page(found: Sequence[TenantPatches], now: datetime) -> str:
@@ -120,6 +130,7 @@ def _line(tenant: TenantPatches) -> list[Any]:
         *(tenant.counts[severity] for severity in SEVERITIES),
         tenant.failed,
         tenant.pending_reboot,
+        tenant.database,
         tenant.scanned_at,
         tenant.patched_at,
         tenant.next_due,

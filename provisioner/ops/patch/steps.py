@@ -1,4 +1,5 @@
-"""The operation `patch`: recovery point, install, a reboot where one is missing, and a look whether the tenant is well.
+"""The operation `patch`: recovery point, patches, the database's newest minor version, a reboot, and a look whether the
+tenant is well.
 
 It is looked first what is missing: where that is nothing, nothing is done. A package that can't be installed is a
 result, and the tenant serves on; a tenant that isn't well after it is a failure of the step, which is tried again when
@@ -20,7 +21,7 @@ from provisioner.model.errors import (
 from provisioner.model.json import JsonDict
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.patch.evidence import KIND, evidence
-from provisioner.model.patch.scan import FACT, Scan
+from provisioner.model.patch.scan import FACT, Scan, behind
 from provisioner.model.ports import Cloud, OperationDefinition, OperationStepDefinition, StepContext
 from provisioner.model.rollout.frozen import why_not_now
 from provisioner.model.rollout.strategy import Gate
@@ -30,6 +31,7 @@ from provisioner.ops.desired import thaw_args
 from provisioner.ops.house import House
 from provisioner.ops.machine import resume_hint
 from provisioner.ops.operations import CHANGING
+from provisioner.ops.patch import minors
 from provisioner.ops.patch.look import SCAN_DEADLINE, observe, policy_of
 from provisioner.ops.points import Points
 from provisioner.ops.upgrade.bring import failure
@@ -44,7 +46,8 @@ _LOOKS, _BETWEEN = 3, 3.0
 
 class Patching:
     """Steps of `patch`, over one house. The payload: `args` (the stack as it is), `point`, `policy`, `exceptions`,
-    `gate`, `mends` (one that is ill is patched, too), `when` (its rules of time), `rollout`, `by`."""
+    `hooks` (documents that run around the installation), `gate`, `mends` (one that is ill is patched, too), `when` (its
+    rules of time), `rollout`, `by`."""
 
     def __init__(self, house: House) -> None:
         self._house = house
@@ -61,6 +64,7 @@ class Patching:
             ("snapshot", self.needed(patient(self._house, points.snapshot))),
             ("copy", self.needed(patient(self._house, points.copy))),
             ("install", self.needed(self.install)),
+            ("database", self.needed(self.database)),
             ("reboot", self.needed(self.reboot)),
             ("gate", self.needed(self.gate)),
             ("rescan", self.needed(self.rescan)),
@@ -122,7 +126,7 @@ class Patching:
     def scan(self, ctx: StepContext) -> JsonDict:
         """What is missing before."""
         found, value = self._look(ctx)
-        return {"fact": value, "complete": not found.open}
+        return {"fact": value, "complete": not found.open and behind(value) is None}
 
     def install(self, ctx: StepContext) -> JsonDict:
         """Install what is missing. Nobody is rebooted by that. One that was cut off is not begun again at another hour
@@ -131,13 +135,34 @@ class Patching:
         if late is not None:
             return late
         cloud, machine = self._place(ctx)
+        hooks: Any = ctx.payload["hooks"]
         ctx.progress(Event(EventKind.MESSAGE, ctx.tenant, "install", message=f"patches are installed on {machine}"))
-        found = cloud.patch(machine, "Install", comment=f"provision patch {ctx.tenant}", timeout=INSTALL_DEADLINE)
+        found = cloud.patch(
+            machine,
+            "Install",
+            comment=f"provision patch {ctx.tenant}",
+            timeout=INSTALL_DEADLINE,
+            hooks=hooks,
+        )
         return {
             "failed": [p.name for p in found.failed],
             "detail": found.detail if found.failed else "",
             "pending": found.pending,
         }
+
+    def database(self, ctx: StepContext) -> JsonDict:
+        """Its newest minor version, where it follows those: PostgreSQL is down for that as long as it takes to start
+        again."""
+        before: Any = ctx.results["scan"]["fact"]
+        wanted = behind(before)
+        if wanted is None or ctx.results["install"]["failed"]:
+            return {"version": None}
+        late = self._late(ctx)
+        if late is not None:
+            return {"version": None, "late": late["failure"]}
+        _, cloud = self._points.place(ctx)
+        minors.bring(self._house, ctx, cloud, *wanted)
+        return {"version": wanted[1]}
 
     def reboot(self, ctx: StepContext) -> JsonDict:
         """Where one is missing, and no package is left half way. Killed and run again, it looks first: a machine
@@ -223,6 +248,7 @@ class Patching:
             "point": ctx.results["snapshot"]["point"],
             "failed": ctx.results["install"]["failed"],
             "rebooted": ctx.results["reboot"]["rebooted"],
+            "database": ctx.results["database"]["version"],
             "answers": ctx.results["gate"]["answers"],
         }
         body = evidence(before, after, policy, exceptions, more)
@@ -230,7 +256,7 @@ class Patching:
 
     def _wrong(self, ctx: StepContext) -> str | None:
         """What didn't come to be as it should."""
-        installed, rebooted = ctx.results["install"], ctx.results["reboot"]
+        installed, rebooted, database = (ctx.results[name] for name in ("install", "reboot", "database"))
         packages: Any = installed["failed"]
         if packages:
             said = f": {installed['detail']}" if installed["detail"] else ""
@@ -238,6 +264,8 @@ class Patching:
             return f"{what} {', '.join(packages)} of {ctx.tenant} couldn't be installed{said}; the tenant serves on"
         if rebooted.get("late"):
             return f"{ctx.tenant} waits for its reboot: {rebooted['late']}"
+        if database.get("late"):
+            return f"{ctx.tenant} waits for its database's minor version: {database['late']}"
         return None
 
     def _late(self, ctx: StepContext) -> JsonDict | None:
@@ -257,6 +285,8 @@ class Patching:
         cloud, machine = self._place(ctx)
         found = self._scanned(ctx, cloud, machine)
         policy, exceptions = policy_of(ctx.payload)
+        minor = minors.look(self._house, cloud, ctx.tenant, thaw_args(ctx.payload).sizing)
+        more |= {"database": minor}
         return found, observe(self._house, cloud, ctx.tenant, machine, found, policy, exceptions, **more)
 
 

@@ -155,6 +155,7 @@ def propose(house: House, registry: RegistryView, tenant_id: str, operation_id: 
         point=wanted(tenant_id, policy, operation_id, PointKind.BEFORE_PATCH, now, days=policy.keep_replaced_days),
         policy=tenant.patch.json(),
         exceptions=[e.json() for e in tenant.patch_exceptions],
+        hooks=dict(known.patch_hooks) if (known := registry.releases.get(release)) else {},
         operation=operation_id,
         **more,
     )
@@ -164,7 +165,7 @@ def _undone(operation: Operation, cause: str) -> StepState:
     """The state of one that came to nothing, or to less than it should."""
     results: dict[str, Any] = {s.name: s.result for s in operation.steps}
     found: Any = next((r for r in results.values() if r.get("failure")), {})
-    if found.get("not_now") or results.get("reboot", {}).get("late"):
+    if found.get("not_now") or any(results.get(name, {}).get("late") for name in ("reboot", "database")):
         return _S.WAITING
     if found.get("sick") or own_cause(cause):
         return _S.QUARANTINED

@@ -10,7 +10,7 @@ from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.recovery import PointKind
 from provisioner.model.rollout.strategy import Gate
 from provisioner.model.rollout.verdict import combined
-from provisioner.model.tenant import Release, Tenant
+from provisioner.model.tenant import CloudKind, Release, Tenant
 from provisioner.model.versions import version_key
 from provisioner.ops.backup import active
 from provisioner.ops.cut_off import refuse_cut_off
@@ -48,6 +48,7 @@ def propose(
     release, present = registry.release(version), registry.release(current)
     if not rebuild:
         check(tenant, present, release, registry.releases)
+        os_release = _ring_os(registry, tenant, release)
     before = present_args(house, registry, tenant, current)
     image = house.image(tenant.target, release, tenant.region, os_release)
     goal = goal_of(before, release.version, release.schema_version, image)
@@ -71,6 +72,14 @@ def propose(
         was=str(record.lifecycle) if record else str(Lifecycle.ACTIVE),
         **{**more, "mends": mends or bool(more.get("mends"))},
     )
+
+
+def _ring_os(registry: RegistryView, tenant: Tenant, release: Release) -> str | None:
+    """The OS release of its ring, where its machines are replaced to be patched, and the release has an image of it: an
+    upgrade takes no patch away."""
+    wanted = registry.os_releases.get(tenant.ring) if tenant.patch.way == "replace" else None
+    place = "sandbox" if tenant.target.cloud is CloudKind.SANDBOX else tenant.region
+    return wanted if place in release.images_on(wanted) else None
 
 
 def check(tenant: Tenant, present: Release, release: Release, releases: Mapping[str, Release]) -> None:

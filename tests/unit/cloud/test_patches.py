@@ -53,14 +53,22 @@ def reported(ssm: Stubber, *reports: dict[str, Any]) -> None:
     )
 
 
-def ran(ssm: Stubber, operation: str, status: str = "Success", stderr: str = "") -> None:
+def ran(
+    ssm: Stubber,
+    operation: str,
+    status: str = "Success",
+    stderr: str = "",
+    *,
+    document: str = "AWS-RunPatchBaseline",
+    more: dict[str, list[str]] | None = None,
+) -> None:
     """The command, which is never allowed to reboot."""
     asked = {
         "InstanceIds": [MACHINE],
-        "DocumentName": "AWS-RunPatchBaseline",
+        "DocumentName": document,
         "Comment": "provision patch acme",
         "TimeoutSeconds": 60,
-        "Parameters": {"Operation": [operation], "RebootOption": ["NoReboot"]},
+        "Parameters": {"Operation": [operation], "RebootOption": ["NoReboot"], **(more or {})},
     }
     ssm.add_response("send_command", {"Command": {"CommandId": COMMAND}}, asked)
     answer = {"Status": status, "ResponseCode": 0 if status == "Success" else 1, "StandardErrorContent": stderr}
@@ -87,8 +95,8 @@ def raw(name: str, state: str, severity: str = "Critical", **more: str) -> dict[
     }
 
 
-def run(clients: Clients, operation: Any = "Scan") -> Any:
-    return patch(clients, MACHINE, operation, comment="provision patch acme", timeout=60)
+def run(clients: Clients, operation: Any = "Scan", **more: Any) -> Any:
+    return patch(clients, MACHINE, operation, comment="provision patch acme", timeout=60, **more)
 
 
 def test_a_scan_is_that_of_this_command_on_all_its_pages(clients: Clients, ssm: Stubber) -> None:
@@ -125,6 +133,20 @@ def test_a_command_that_fails_for_another_reason_is_an_error(clients: Clients, s
     with pytest.raises(ProvisionError, match="ended with Failed: no such repository") as caught:
         run(clients, "Install")
     assert "hunter2" not in caught.value.message
+
+
+def test_hooks_have_a_document_of_their_own_and_a_scan_has_none(clients: Clients, ssm: Stubber) -> None:
+    reported(ssm)
+    more = {"PreInstallHookDocName": ["drain"], "OnExitHookDocName": ["undrain"]}
+    ran(ssm, "Install", document="AWS-RunPatchBaselineWithHooks", more=more)
+    reported(ssm, report(5, "Install"))
+    patches(ssm, [])
+    run(clients, "Install", hooks={"before": "drain", "exit": "undrain"})
+    reported(ssm)
+    ran(ssm, "Scan")
+    reported(ssm, report(6))
+    patches(ssm, [])
+    run(clients, "Scan", hooks={"before": "drain"})
 
 
 def test_a_command_without_an_end_times_out(clients: Clients, ssm: Stubber) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from provisioner.model.cloud import (
     Alarm,
@@ -27,6 +27,7 @@ from provisioner.model.cloud import (
 from provisioner.model.deployer.simulation import Answers, Question
 from provisioner.model.errors import AuthenticationError, ProvisionError
 from provisioner.model.json import Json
+from provisioner.model.patch.port import NO_HOOKS, Operation
 from provisioner.model.patch.scan import Scan
 from tests.unit.ops.fake_patches import FakePatches
 
@@ -96,6 +97,8 @@ class FakeCloud:
     full: bool = False
     rules: list[GroupRule] = field(default_factory=list)
     patches: FakePatches = field(default_factory=FakePatches)
+    minors: dict[str, str] = field(default_factory=dict)
+    database_version: str = "17.4"
 
     def caller(self) -> Caller:
         if not self.known:
@@ -112,7 +115,9 @@ class FakeCloud:
         status = self.database_status.get(identifier)
         if status is None:
             return None
-        return Database(identifier, f"db-{identifier}", status, "127.9.1.2", 5432, False, None, storage_gib=20)
+        return Database(
+            identifier, f"db-{identifier}", status, "127.9.1.2", 5432, False, None, 20, None, self.database_version
+        )
 
     def alarms(self, tenant: str) -> list[Alarm]:
         return self.alarmed
@@ -151,13 +156,28 @@ class FakeCloud:
         self.calls.append(f"stop {machine_id}")
         self.machine_state = "stopped"
 
-    def patch(self, machine_id: str, operation: Literal["Scan", "Install"], *, comment: str, timeout: float) -> Scan:
-        self.calls.append(f"{operation} {machine_id}")
+    def patch(
+        self,
+        machine_id: str,
+        operation: Operation,
+        *,
+        comment: str,
+        timeout: float,
+        hooks: Mapping[str, str] = NO_HOOKS,
+    ) -> Scan:
+        self.calls.append(" ".join([operation, machine_id, *hooks.values()]))
         return self.patches.run(operation, self.clock.now())
 
     def reboot_machine(self, machine_id: str) -> None:
         self.calls.append(f"reboot {machine_id}")
         self.patches.reboot()
+
+    def newest_minor(self, version: str) -> str | None:
+        return self.minors.get(version)
+
+    def upgrade_database(self, identifier: str, version: str) -> None:
+        self.calls.append(f"upgrade {identifier} {version}")
+        self.database_version = version
 
     def target_health(self, group_arn: str, machine_id: str) -> str:
         self.calls.append(f"target {machine_id}")

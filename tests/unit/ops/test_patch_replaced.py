@@ -112,6 +112,14 @@ def test_one_that_was_moved_meanwhile_is_left_where_it_is(house: House, task: Ta
     assert "it is on 1.1.0, and was on 1.0.0" in str(ended.cause)
 
 
+def test_an_upgrade_takes_its_ring_s_image_of_the_new_release_where_there_is_one(house: House, task: Task) -> None:
+    patched(house, task)
+    new = house.file.releases["1.1.0"]
+    house.file.releases["1.1.0"] = replace(new, rebuilds={OS: {"sandbox": "/images/1.1-os"}})
+    upgraded(house, "1.1.0")
+    assert (known_os(house, "acme", "1.1.0"), image(house)) == (OS, f"ami-{OS}")
+
+
 def test_it_is_a_rollout_that_can_be_taken_back(house: House, task: Task) -> None:
     record = verbs.start(house, task.plan, "jane")
     done = drive(house, record.id, quiet)

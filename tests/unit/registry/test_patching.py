@@ -44,6 +44,17 @@ def test_an_exception_is_of_one_tenant_and_ends() -> None:
     assert "this patch exception has expired, and is ignored" in str(warning)
 
 
+def test_a_release_says_what_runs_around_an_installation() -> None:
+    text = SAMPLE.replace(
+        "    schema_version: 2\n", "    schema_version: 2\n    patch_hooks: {before: drain, exit: undrain}\n", 1
+    )
+    assert text != SAMPLE
+    assert {str(r.patch_hooks) for r in loaded(text).releases.values()} >= {"{'before': 'drain', 'exit': 'undrain'}"}
+    with pytest.raises(RegistryError) as caught:
+        loaded(text.replace("drain, exit", "'a b', exit"))
+    assert "must be the name of an SSM document" in str(caught.value.problems[0])
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -30,6 +30,7 @@ _COLUMNS = [
     "open",
     "why",
 ]
+_WORTH_SAYING = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ def _full(row: Standing, now: datetime) -> str:
     if row.full_at is not None:
         left = row.full_at - now
         words = f"{row.resource} {_span(left)}" if left > timedelta() else f"{row.resource} full"
-    elif row.not_before is not None:
+    elif row.not_before is not None and row.not_before - now >= _WORTH_SAYING:
         words = f"over {_span(row.not_before - now)}"
     else:
         words = "unknown"

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -30,31 +31,52 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]
     made.end()
 
 
-def grown(file: Path, seconds: float) -> tuple[datetime, float]:
-    """Let it grow by a step each second: really, though nothing is written. When that ended, and MiB a second."""
-    began, size = time.monotonic(), 0
-    with file.open("wb") as out:
-        while (passed := time.monotonic() - began) < seconds:
-            wanted = int(passed) * STEP_MIB
-            if wanted > size:
-                os.posix_fallocate(out.fileno(), size * KIB * KIB, (wanted - size) * KIB * KIB)
-                size = wanted
-            time.sleep(0.05)
-    return datetime.now(UTC), size / seconds
+class Filling:
+    """A file that grows by a step each second while the body runs: really, though nothing is written."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._over = Event()
+        self._thread = Thread(target=self._run, daemon=True)
+        self.began = datetime.now(UTC)
+
+    def __enter__(self) -> "Filling":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        began, size = time.monotonic(), 0
+        with self._file.open("wb") as out:
+            while not self._over.wait(0.05):
+                wanted = int(time.monotonic() - began) * STEP_MIB
+                if wanted > size:
+                    os.posix_fallocate(out.fileno(), size * KIB * KIB, (wanted - size) * KIB * KIB)
+                    size = wanted
+
+
+def disk_of(measured: Installation, tenant: str) -> Any:
+    rows = measured.ok("forecast", "--all", "-o", "json").json
+    return next(r for r in rows if (r["tenant"], r["resource"]) == (tenant, "disk"))
 
 
 def test_the_date_is_in_the_interval_and_the_tenant_comes_first(measured: Installation) -> None:
     shown: Any = measured.show("beta")
     root = measured.home / "sandbox" / "machines" / shown["machine"]["id"] / "root"
     time.sleep(20)
-    ended, rate = grown(root / "filling", SECONDS)
-    rows = measured.ok("forecast", "--all", "-o", "json").json
-    disk = next(r for r in rows if (r["tenant"], r["resource"]) == ("beta", "disk"))
-    left = (disk["capacity"] - disk["used"]) * KIB / rate
-    right = ended + timedelta(seconds=left)
+    before = disk_of(measured, "beta")
+    with Filling(root / "filling") as filling:
+        time.sleep(SECONDS)
+        disk = disk_of(measured, "beta")
+        found = measured.ok("status", "-o", "json").json
+    left = (before["capacity"] - before["used"]) * KIB / STEP_MIB
+    right = filling.began + timedelta(seconds=left)
     earliest, latest = datetime.fromisoformat(disk["earliest"]), datetime.fromisoformat(disk["latest"])
-    assert earliest <= right <= latest, disk
-    found = measured.ok("status", "-o", "json").json
+    assert earliest <= right <= latest, (right, disk)
+    assert latest - earliest < timedelta(seconds=left / 2), "an interval that says something"
     first = found["tenants"][0]
     assert (first["id"], first["needs"][0]["key"], first["weight"]) == ("beta", "capacity-disk", "now")
     assert first["needs"][0]["next"] == "provision resize beta --disk 30"

@@ -19,9 +19,9 @@ def status(
     needing: Annotated[bool, typer.Option("--needing", help="Only tenants that need a person.")] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until ^C.")] = False,
     interval: Annotated[float, typer.Option("--interval", min=1, help="Seconds between two looks.")] = 5.0,
-    probe: Annotated[bool, typer.Option("--probe", help="Ask each product how it is now.")] = False,
+    probe: Annotated[bool, typer.Option("--probe", help="Ask each product, and the cloud for alarms, now.")] = False,
 ) -> object:
-    """Show the fleet, who needs a person first and why, with the age of what is known. Asks no cloud."""
+    """Show the fleet, who needs a person first and why, with the age of what is known. Without --probe nobody is asked."""
     from provisioner.cli.looking import look, watched
 
     if watch:

@@ -3,9 +3,11 @@
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
+from provisioner.model.errors import ProvisionError
 from provisioner.model.fleet.needs import Weight
 from provisioner.model.fleet.standing import Standing, known, standing
 from provisioner.model.fleet.work import Rolling, RollingStep, Task, Work
@@ -14,6 +16,7 @@ from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import Ledger
 from provisioner.model.rollout.states import OVER, RolloutStatus
 from provisioner.model.tenant import Tenant
+from provisioner.ops import alarms
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.operations import CHANGING, UNFINISHED
 
@@ -48,13 +51,16 @@ def look(house: House, registry: RegistryView, tenants: Sequence[Tenant], *, orp
 
 
 def probe(house: House, tenants: Sequence[Tenant]) -> None:
-    """Ask the products of these tenants how they are and record the answers, 16 at once."""
+    """Ask the products of these tenants how they are, and the cloud for their alarms; record the answers. 16 at once.
+    Where the cloud doesn't answer, the old answer stays, with its age."""
     urls = {r.id: r.facts["url"].value.get("url") for r in house.records() if "url" in r.facts and _serves(r)}
 
     def one(tenant: Tenant) -> None:
         if urls.get(tenant.id):
             health = house.prober.probe(str(urls[tenant.id]), timeout=PROBE_SECONDS)
             house.ledger.observe(tenant.id, "health", dict(asdict(health)))
+            with suppress(ProvisionError):
+                alarms.look(house, tenant)
 
     with ThreadPoolExecutor(max_workers=16) as pool:
         list(pool.map(one, tenants))

@@ -3,22 +3,20 @@ each tenant; and what it does in the tenant's window: sizes that were asked for.
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
-from typing import Any
 
 from provisioner.model.errors import ProvisionError
 from provisioner.model.fleet.looks import forecast_due, watch_due
 from provisioner.model.ledger import TenantRecord
 from provisioner.model.ports import Progress
 from provisioner.model.tenant import Tenant
-from provisioner.ops import forecast, resize
+from provisioner.ops import alarms, forecast, resize
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.lanes import NOTHING, Job
 from provisioner.ops.notices import tell as telling
 from provisioner.ops.operations import unfinished
 
-ALARMS = "alarms"
 _PROBE_SECONDS = 5.0
 
 
@@ -53,7 +51,7 @@ def of_cut_off(
 
 def _watch_due(record: TenantRecord, now: datetime) -> bool:
     """The alarms' fact is of no look but this one."""
-    fact = record.facts.get(ALARMS)
+    fact = record.facts.get(alarms.FACT)
     return watch_due(fact.at if fact else None, now)
 
 
@@ -67,20 +65,8 @@ def _watch(house: House, tenant: Tenant, _: Progress) -> object:
         health = house.prober.probe(str(url), timeout=_PROBE_SECONDS)
         if house.ledger.lease(tenant.id) is None:
             house.ledger.observe(tenant.id, "health", dict(asdict(health)))
-    house.ready(tenant.target)
-    house.ledger.observe(tenant.id, ALARMS, alarms(house, tenant))
+    alarms.look(house, tenant)
     return NOTHING
-
-
-def alarms(house: House, tenant: Tenant) -> dict[str, Any]:
-    """The fact: those that fire with their reasons, and those that are silent."""
-    found = house.cloud(tenant.target, tenant.region).alarms(tenant.id)
-    firing = [
-        {"name": a.name, "reason": a.reason, "since": a.since.astimezone(UTC).isoformat(timespec="seconds")}
-        for a in found
-        if a.state == "firing"
-    ]
-    return {"firing": firing, "silent": [a.name for a in found if a.state == "silent"], "of": len(found)}
 
 
 def _forecast_due(record: TenantRecord, now: datetime) -> bool:

@@ -135,7 +135,7 @@ def test_mended_it_goes_on_and_closes_all_critical_advisories(
         assert bodies(fleet.at, tenant)[0] == "first"
         assert (critical(fleet.at, tenant), after[tenant]["critical"], after[tenant]["open"]) == (0, 0, [])
         assert set(states(fleet.at, tenant).values()) <= {"Installed", "InstalledOther", "InstalledRejected"}
-        proof = ledger(fleet.at).evidence(tenant=tenant, kind=PATCH)[0].body
+        proof: Any = ledger(fleet.at).evidence(tenant=tenant, kind=PATCH)[0].body
         assert not any(proof["after"].values())
         assert proof["rebooted"] is any(p["id"].startswith("kernel") for p in before[tenant]["open"])
     closed: Any = ledger(fleet.at).evidence(tenant="zero-0", kind=PATCH)[0].body["closed"]

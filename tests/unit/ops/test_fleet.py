@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from provisioner.model.cloud import Health
+from provisioner.model.cloud import Alarm, Health
+from provisioner.model.errors import ProvisionError
 from provisioner.model.fleet.skew import Cause, steps
 from provisioner.model.tenant import Hold, Pin, Release
 from provisioner.ops import fleet, skew
@@ -66,6 +67,20 @@ def test_a_probe_is_a_newer_fact(lived: FakeHouse) -> None:
     fleet.probe(lived, [lived.file.tenant("acme")])
     first = look(lived).tenants[0]
     assert (first.id, first.health, first.needs[0].key) == ("acme", "unhealthy", "health")
+
+
+def test_a_probe_asks_for_alarms_and_a_cloud_that_is_away_leaves_the_old_answer(lived: FakeHouse) -> None:
+    full = Alarm("machine-disk", "firing", "Threshold crossed", lived.clock.at)
+    lived.fake_cloud.alarmed = [full]
+    fleet.probe(lived, [lived.file.tenant("acme")])
+    assert look(lived).tenants[0].firing == ("machine-disk",)
+    lived.fake_cloud.alarms = _away  # type: ignore[method-assign]
+    fleet.probe(lived, [lived.file.tenant("acme")])
+    assert look(lived).tenants[0].firing == ("machine-disk",)
+
+
+def _away(tenant: str) -> list[Alarm]:
+    raise ProvisionError("out of reach")
 
 
 def test_skew_says_why_in_the_registry_s_words(lived: FakeHouse) -> None:

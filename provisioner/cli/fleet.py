@@ -21,7 +21,7 @@ def status(
     interval: Annotated[float, typer.Option("--interval", min=1, help="Seconds between two looks.")] = 5.0,
     probe: Annotated[bool, typer.Option("--probe", help="Ask each product, and the cloud for alarms, now.")] = False,
 ) -> object:
-    """Show the fleet, who needs a person first and why, with the age of what is known. Without --probe nobody is asked."""
+    """Show the fleet, who needs a person first and why, with the age of what is known. Asks nobody without --probe."""
     from provisioner.cli.looking import look, watched
 
     if watch:

@@ -128,11 +128,14 @@ def _ahead(
     step = min(HOUR, found.grain)
 
     def reaches(curve: Callable[[float], float]) -> float | None:
-        at = start
+        """When it first does, on the way from one step to the next: a whole step would be late by as much."""
+        at, before = start, capacity
         while at <= end:
-            if curve(at / found.grain) + found.season(at) >= capacity:
-                return at
-            at += step
+            value = curve(at / found.grain) + found.season(at)
+            if value >= capacity:
+                rest = (value - capacity) / (value - before) if before < capacity else 0.0
+                return at - step * rest
+            at, before = at + step, value
         return None
 
     at, earliest = reaches(fitted.middle), reaches(fitted.upper)

@@ -239,3 +239,14 @@ def test_an_import_with_growth_behind_it_is_not_all_import() -> None:
     found = ask(measured(lambda d: 400 + (150 + 20 * (d - 57) if d > 57 else 0), noise=3))
     assert found.verdict is Verdict.RUNS_OUT
     assert days_ahead(found.at) == pytest.approx((450 - 60) / 20, rel=0.2)
+
+
+def test_a_short_series_is_told_to_the_second() -> None:
+    """Of a line without noise the answer is the line's, not that of the next step of a search."""
+    began, rate, capacity = NOW - timedelta(seconds=170), 0.8, 1000.0
+    samples = [Sample(began + timedelta(seconds=n), rate * n) for n in range(171)]
+    found = forecast(samples, capacity, NOW, Rules(horizon=timedelta(days=1)))
+    assert found.at is not None
+    assert found.earliest is not None
+    assert abs((found.at - (began + timedelta(seconds=capacity / rate))).total_seconds()) < 1
+    assert found.earliest <= found.at

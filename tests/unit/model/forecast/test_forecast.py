@@ -241,9 +241,10 @@ def test_an_import_with_growth_behind_it_is_not_all_import() -> None:
     assert days_ahead(found.at) == pytest.approx((450 - 60) / 20, rel=0.2)
 
 
-def test_a_short_series_is_told_to_the_second() -> None:
+@pytest.mark.parametrize("capacity", [1000.0, 1001.3, 1002.6, 1123.4])
+def test_a_short_series_is_told_to_the_second(capacity: float) -> None:
     """Of a line without noise the answer is the line's, not that of the next step of a search."""
-    began, rate, capacity = NOW - timedelta(seconds=170), 0.8, 1000.0
+    began, rate = NOW - timedelta(seconds=170), 0.8
     samples = [Sample(began + timedelta(seconds=n), rate * n) for n in range(171)]
     found = forecast(samples, capacity, NOW, Rules(horizon=timedelta(days=1)))
     assert found.at is not None

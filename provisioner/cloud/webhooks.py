@@ -1,5 +1,6 @@
 """Posts notices to webhooks."""
 
+import http.client
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -27,5 +28,5 @@ class HttpMessenger:
         except urllib.error.HTTPError as error:
             with error:
                 return f"HTTP {error.code}"
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             return f"{type(error).__name__}: {getattr(error, 'reason', None) or error}"

@@ -1,5 +1,7 @@
 """`plan` and `apply` with the real command: tiers, drift, the firewall, and the fleet."""
 
+import signal
+
 import pytest
 
 from tests.installation import Installation
@@ -99,6 +101,9 @@ def test_what_was_changed_by_hand_is_judged_and_mended(fleet: Installation) -> N
         ("outage", "machine", "instanceState", "stopped", ("beta",)),
         ("harmless", "machine", "tags.owner", "me", ("acme", "beta")),
     }
+    killed = fleet.run("drift", "--all", "--fix", "--yes", PROVISION_FAILPOINT="stack:before")
+    assert killed.code == -signal.SIGKILL
+    assert fleet.run("drift", "--all").code == 7, "what was cut off is left to be mended"
     fleet.ok("drift", "--all", "--fix", "--yes")
     assert fleet.ok("drift", "--all").stdout == "2 tenant(s) clean\n"
     rules = ec2.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])["SecurityGroupRules"]

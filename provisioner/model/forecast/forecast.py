@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import pairwise
 from math import hypot
+from statistics import median
 
 from provisioner.model.forecast.recent import rise
 from provisioner.model.forecast.robust import normal, quantile
@@ -138,8 +140,12 @@ def _ahead(
             at, before = at + step, value
         return None
 
+    # A reading was so at some time of its period, and changed at any time until the next one: nobody knows better when.
+    blur = 2 * median(b - a for (a, _), (b, _) in pairwise(points))
     at, earliest = reaches(fitted.middle), reaches(fitted.upper)
+    earliest = None if earliest is None else max(start, earliest - blur)
     latest = None if at is None else reaches(fitted.lower)
+    latest = None if latest is None else latest + blur
     if found.hours.phases:
         # The hour of a peak is known less well than its day.
         earliest = None if earliest is None else max(start, earliest // DAY * DAY)

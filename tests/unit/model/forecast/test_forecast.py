@@ -251,3 +251,21 @@ def test_a_short_series_is_told_to_the_second(capacity: float) -> None:
     assert found.earliest is not None
     assert abs((found.at - (began + timedelta(seconds=capacity / rate))).total_seconds()) < 1
     assert found.earliest <= found.at
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_grows_in_steps_is_in_the_interval(seed: int) -> None:
+    """Steps of a second, read each second: there is no noise, and yet nobody knows when within its second a reading
+    was so."""
+    chance = random.Random(seed)
+    began, step, capacity = NOW - timedelta(seconds=150 + chance.random()), 16 / 1024, 20.0
+    phase, samples = chance.random(), []
+    for n in range(-20, 150):
+        read = n + phase
+        stamp = began + timedelta(seconds=read)
+        samples.append(Sample(stamp.replace(microsecond=500_000), 0.004 + step * max(0, int(read))))
+    found = forecast(samples, capacity, NOW)
+    assert found.earliest is not None
+    assert found.latest is not None
+    assert found.earliest <= began + timedelta(seconds=(capacity - 0.004) / step) <= found.latest
+    assert found.latest - found.earliest < timedelta(seconds=60)

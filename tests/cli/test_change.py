@@ -4,13 +4,22 @@ import signal
 
 import pytest
 
+from tests.faults.patches.packages import Feed
 from tests.installation import Installation
 
 pytestmark = pytest.mark.sandbox
 
 
 @pytest.fixture(scope="module")
-def fleet(installation: Installation) -> Installation:
+def feed(installation: Installation) -> Feed:
+    """Of packages, which its sandbox reads."""
+    made = Feed(installation.home.parent / "feed.json")
+    installation.ok("sandbox", "start", **made.environment)
+    return made
+
+
+@pytest.fixture(scope="module")
+def fleet(installation: Installation, feed: Feed) -> Installation:
     installation.ok("new-tenant", "acme", "--tier", "trial")
     installation.ok("new-tenant", "beta", "--tier", "trial", "--ring", "1")
     return installation
@@ -149,15 +158,8 @@ def test_one_broken_tenant_stops_no_other(fleet: Installation) -> None:
     fleet.registry.write_text(before)
 
 
-def test_a_tenant_written_by_hand_is_made_by_apply(fleet: Installation) -> None:
-    edit(fleet, "\n  beta:\n", "\n  delta:\n    tier: trial\n  beta:\n")
-    assert fleet.run("new-tenant", "delta").code == 2
-    fleet.ok("apply", "delta", "--yes")
-    assert fleet.show("delta")["health"]["status"] == "healthy"
-
-
-def test_patches_are_found_installed_with_a_reboot_and_proven(fleet: Installation) -> None:
-    """Patch Manager of the sandbox: packages of a real machine, one of which is its kernel."""
+def test_patches_are_found_installed_with_a_reboot_and_proven(fleet: Installation, feed: Feed) -> None:
+    """Patch Manager of the sandbox: packages of a real machine, one of which is its kernel; another one fails first."""
     always = '    window: {days: [mon, tue, wed, thu, fri, sat, sun], start: "00:00", hours: 24}\n'
     before = edit(fleet, "\n  acme:\n", f"\n  acme:\n{always}")
     quick = "  quick: {waves: [rest], gate: {samples: 2, good: 2, settle: 1}}\n"
@@ -165,7 +167,14 @@ def test_patches_are_found_installed_with_a_reboot_and_proven(fleet: Installatio
     [found] = fleet.ok("patch", "scan", "acme", "-o", "json").json
     assert (found["critical"] > 0, found["reboot"]) == (True, None)
     machine = fleet.show("acme")["machine"]["id"]
-    done = fleet.ok("patch", "install", "acme", "--strategy", "quick", "--yes", "-o", "json").json
+    feed.break_("expat", "echo its key is unknown >&2; exit 7")
+    stopped = fleet.run("patch", "install", "acme", "--strategy", "quick", "--yes")
+    assert stopped.code == 3
+    assert "package expat.x86_64:2.6.3 of acme couldn't be installed" in stopped.stderr
+    assert "its key is unknown" in stopped.stderr
+    assert fleet.show("acme")["health"]["status"] == "healthy"
+    feed.mend()
+    done = fleet.ok("rollout", "retry-failed", "-o", "json").json
     assert (done["status"], done["work"]) == ("succeeded", "patch")
     [row] = fleet.ok("patch", "report", "acme", "-o", "json").json
     assert ([row[name] for name in ("critical", "important", "failed")], row["pending_reboot"]) == ([0, 0, 0], False)

@@ -94,6 +94,7 @@ def test_what_is_due_is_done_once(shared: Shared, alpha: dict[str, int]) -> None
     assert both(shared) == Counter(), "nothing more is due"
 
 
+@only_exhaustive
 def test_what_a_dead_worker_left_is_ended_by_the_other_one(shared: Shared) -> None:
     before = make(shared, "beta", "one")
     killed = shared.run(*ONCE, PROVISION_FAILPOINT="snapshot:after")

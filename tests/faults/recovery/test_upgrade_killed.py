@@ -63,6 +63,7 @@ def ending(installation: Forked) -> Any:
     return next(o for o in installation.ok("operations", "list", "-o", "json").json if o["kind"] == "upgrade")
 
 
+@only_exhaustive
 def test_a_good_release_killed_around_and_inside_every_step(installation: Forked, before: dict[str, int]) -> None:
     done = walk(installation, words("1.2.0"), STEPS, INSIDE)
     assert done.code == 0, done.stderr

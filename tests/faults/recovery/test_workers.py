@@ -82,6 +82,7 @@ def alpha(shared: Shared) -> dict[str, int]:
     return before
 
 
+@only_exhaustive
 def test_what_is_due_is_done_once(shared: Shared, alpha: dict[str, int]) -> None:
     told = both(shared)
     assert set(told) <= {("alpha", what, outcome) for what in ("backup", "drill") for outcome in ("done", "held")}

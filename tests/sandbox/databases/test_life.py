@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from tests.sandbox.databases.conftest import PASSWORD, Cloud, until
 
 pytestmark = pytest.mark.sandbox
+MEASURED = True
 
 
 @pytest.fixture(scope="module")

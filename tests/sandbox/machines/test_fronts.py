@@ -12,6 +12,8 @@ from botocore.exceptions import ClientError
 
 from tests.sandbox.machines.conftest import Cloud, answered, eventually, get, make_net, seen
 
+MEASURED = True
+
 
 def tenant_at(url: str) -> str | None:
     """Whose product answers; None where none does."""

@@ -12,6 +12,8 @@ from botocore.exceptions import ClientError
 
 from tests.sandbox.machines.conftest import Cloud, eventually, get, seen
 
+MEASURED = True
+
 
 @pytest.fixture(scope="module")
 def machine(cloud: Cloud) -> str:

@@ -61,7 +61,7 @@ likeness: install  ## 120 random programs on both engines; needs a Pulumi CLI on
 	PROVISION_LIKENESS=120 $(BIN)/pytest -v tests/pulumi_cli/test_likeness.py
 
 proofs: install  ## All kills around every step, and rollouts with 12 tenants and every bad release; an hour
-	PROVISION_EXHAUSTIVE=1 $(BIN)/pytest -v -n 3 --dist loadfile --no-loadscope-reorder tests/faults tests/recovery tests/sandbox/bundle/test_kill.py tests/unit/engine/test_random.py
+	PROVISION_EXHAUSTIVE=1 $(BIN)/pytest -v -n 3 --dist loadfile --no-loadscope-reorder tests/faults tests/recovery tests/sandbox/bundle/test_kill.py tests/sandbox/bundle/test_handover.py tests/unit/engine/test_random.py
 	$(BIN)/python -m benchmarks.rollout
 
 docs: install  ## Write the generated documents again

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from benchmarks.figures import Figure, fleet_on_paper, table, wall
 from provisioner.app import App
+from provisioner.model.asking import Prober
 from provisioner.model.change import Event
 from provisioner.model.cloud import Health
 from provisioner.model.json import JsonDict
@@ -30,7 +31,6 @@ from provisioner.model.ports import (
     OperationDefinition,
     Operations,
     OperationStepDefinition,
-    Prober,
     Progress,
     StepContext,
 )

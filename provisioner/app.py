@@ -7,11 +7,12 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from provisioner.model.asking import Messenger, Prober
 from provisioner.model.clock import Clock, SystemClock
 from provisioner.model.errors import UnsupportedError, UsageError
 from provisioner.model.json import JsonDict
 from provisioner.model.ledger import TenantRecord
-from provisioner.model.ports import Cloud, Engine, Ledger, Operations, Prober, Stack
+from provisioner.model.ports import Cloud, Engine, Ledger, Operations, Stack
 from provisioner.model.stack import StackArgs
 from provisioner.model.tenant import CloudKind, Release, Target
 from provisioner.model.tools import Tools
@@ -20,6 +21,7 @@ from provisioner.settings import Settings, private
 if TYPE_CHECKING:
     from provisioner.engines.pulumi_cli.cli import Cli
     from provisioner.engines.pulumi_cli.engine import Backend
+    from provisioner.model.fleet.work import Work
     from provisioner.registry import Registry
     from provisioner.sandbox.client import SandboxClient
 
@@ -46,6 +48,11 @@ class RegistryAt:
         from provisioner import registry
 
         registry.remove_tenant(self._path, tenant_id)
+
+    def override(self, tenant_id: str, settings: Mapping[str, Any], *, name: str, reason: str) -> None:
+        from provisioner import registry
+
+        registry.override(self._path, tenant_id, settings, name=name, reason=reason)
 
     def move_channel(self, channel: str, release: str) -> None:
         from provisioner import registry
@@ -74,6 +81,12 @@ class App:
         return HttpProber()
 
     @cached_property
+    def messenger(self) -> Messenger:
+        from provisioner.cloud.webhooks import HttpMessenger
+
+        return HttpMessenger()
+
+    @cached_property
     def ledger(self) -> Ledger:
         from provisioner.ledger.store import open_ledger
 
@@ -85,13 +98,14 @@ class App:
         found = None if "ledger" in self.__dict__ else read_tenants(self._ledger_url)
         return self.ledger.tenants() if found is None else found
 
-    def rollouts_going(self) -> bool:
-        """Whether there are rollouts that should go on: a command that only looks pays for no more than that."""
-        from provisioner.ledger.glance import read_going
-        from provisioner.model.rollout.states import DRIVEN
+    def work(self) -> "Work":
+        """What is under way or was left: a command that only looks pays for no more than that."""
+        from provisioner.ledger.glance_work import read_work
+        from provisioner.ops.fleet import work_of
+        from provisioner.ops.operations import CHANGING, UNFINISHED
 
-        found = None if "ledger" in self.__dict__ else read_going(self._ledger_url)
-        return bool(self.ledger.rollouts(statuses=DRIVEN, limit=1)) if found is None else found
+        found = None if "ledger" in self.__dict__ else read_work(self._ledger_url, CHANGING, UNFINISHED)
+        return work_of(self.ledger) if found is None else found
 
     @cached_property
     def _ledger_url(self) -> str:
@@ -201,20 +215,20 @@ class App:
                 self._clouds[key] = self._make_cloud(target, region)
             return self._clouds[key]
 
-    def image(self, target: Target, release: Release, region: str) -> str:
-        if target.cloud is CloudKind.SANDBOX:
-            if "sandbox" not in release.images:
-                raise UsageError(
-                    f"release {release.version} has no image for the sandbox",
-                    hint=f"add releases/{release.version}/images/sandbox: the release's directory",
-                )
-            return self.sandbox.register_image(Path(release.images["sandbox"]))
-        if region not in release.images:
+    def image(self, target: Target, release: Release, region: str, os_release: str | None = None) -> str:
+        place = "sandbox" if target.cloud is CloudKind.SANDBOX else region
+        images = release.images_on(os_release)
+        if place not in images:
+            path = f"releases/{release.version}/" + (f"rebuilds/{os_release}" if os_release else "images")
+            what = "the release's directory" if place == "sandbox" else "its AMI"
+            on = f" on {os_release}" if os_release else ""
             raise UsageError(
-                f"release {release.version} has no image in region {region} (it has: {', '.join(release.images)})",
-                hint=f"add releases/{release.version}/images/{region} to the registry",
+                f"release {release.version}{on} has no image for {place} (it has: {', '.join(images) or 'none'})",
+                hint=f"add {path}/{place} to the registry: {what}",
             )
-        return release.images[region]
+        if target.cloud is CloudKind.SANDBOX:
+            return self.sandbox.register_image(Path(images[place]))
+        return images[place]
 
     def stack(self, args: StackArgs) -> Stack:
         from stacks.tenant import program

@@ -7,6 +7,7 @@ import pulumi
 import pulumi_aws as aws
 
 from provisioner.model.deployer.actions import AGENT
+from provisioner.model.stack import metrics_namespace
 from stacks.policies import Statement, allow, document, trust
 from stacks.scope import Scope, log_group
 
@@ -97,4 +98,8 @@ def _own(args: MachineRoleArgs, logs: aws.cloudwatch.LogGroup | None) -> list[St
     if logs is not None:
         write = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
         own.append(allow(write, [pulumi.Output.concat(logs.arn, ":*")]))
+        # The image's CloudWatch agent says how full the disk is: EC2 itself doesn't know. A metric has no ARN, and in a
+        # common namespace each machine could say it of all others.
+        namespace = {"StringEquals": {"cloudwatch:namespace": metrics_namespace(args.scope.args.tenant)}}
+        own.append(allow(["cloudwatch:PutMetricData"], ["*"], condition=namespace))
     return own

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from provisioner.model.stack import metrics_namespace
 from stacks.policies import allow, document
 from stacks.scope import Scope
 
@@ -16,7 +17,8 @@ _PERIOD = 300
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One metric against one threshold for 15 minutes. `missing`: what silence means (AWS's `treatMissingData`)."""
+    """One metric against one threshold for 15 minutes. `missing`: what silence means (AWS's `treatMissingData`);
+    `path`: the file system, where the metric is one's."""
 
     name: str
     namespace: str
@@ -25,6 +27,7 @@ class Alarm:
     below: bool = False
     statistic: str = "Average"
     missing: str = "missing"
+    path: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ class Watch(pulumi.ComponentResource):
             alarm_description=f"{alarm.metric} of tenant {self._scope.args.tenant}",
             namespace=alarm.namespace,
             metric_name=alarm.metric,
-            dimensions=dimensions,
+            dimensions={**dimensions, "path": alarm.path} if alarm.path else dimensions,
             statistic=alarm.statistic,
             period=_PERIOD,
             evaluation_periods=3,
@@ -102,14 +105,15 @@ class Watch(pulumi.ComponentResource):
 def _machine_alarms(scope: Scope) -> list[Alarm]:
     return [
         Alarm("machine-status", "AWS/EC2", "StatusCheckFailed", 1, statistic="Maximum", missing="breaching"),
-        _cpu("machine", "AWS/EC2", burstable=scope.sizing.instance_type.startswith("t")),
+        Alarm("machine-disk", metrics_namespace(scope.args.tenant), "disk_used_percent", 85, path="/"),
+        *_cpu("machine", "AWS/EC2", burstable=scope.sizing.instance_type.startswith("t")),
     ]
 
 
 def _database_alarms(scope: Scope) -> list[Alarm]:
     space = scope.sizing.database_storage_gib * _GIB * 0.15
     return [
-        _cpu("database", "AWS/RDS", burstable=scope.sizing.database_class.startswith("db.t")),
+        *_cpu("database", "AWS/RDS", burstable=scope.sizing.database_class.startswith("db.t")),
         Alarm("database-space", "AWS/RDS", "FreeStorageSpace", space, below=True, missing="breaching"),
         Alarm("database-memory", "AWS/RDS", "FreeableMemory", 64 * _MIB, below=True),
         # The smallest class allows about 110; PostgreSQL keeps some for its superuser.
@@ -117,14 +121,23 @@ def _database_alarms(scope: Scope) -> list[Alarm]:
     ]
 
 
-def _cpu(subject: str, namespace: str, *, burstable: bool) -> Alarm:
-    """A burstable class may run at full speed until its credit is used up; another one shouldn't for long."""
-    if burstable:
-        return Alarm(f"{subject}-cpu-credit", namespace, "CPUCreditBalance", 20, below=True)
-    return Alarm(f"{subject}-cpu", namespace, "CPUUtilization", 90)
+def _cpu(subject: str, namespace: str, *, burstable: bool) -> list[Alarm]:
+    """A burstable class is slow, too, when its credit is used up; what it has beyond that costs extra."""
+    busy = Alarm(f"{subject}-cpu", namespace, "CPUUtilization", 90)
+    return (
+        [busy, Alarm(f"{subject}-cpu-credit", namespace, "CPUCreditBalance", 20, below=True)] if burstable else [busy]
+    )
 
 
 _BALANCER_ALARMS = (
-    Alarm("balancer-errors", "AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", 10, statistic="Sum"),
+    # Nothing is said of it while there is none.
+    Alarm(
+        "balancer-errors",
+        "AWS/ApplicationELB",
+        "HTTPCode_Target_5XX_Count",
+        10,
+        statistic="Sum",
+        missing="notBreaching",
+    ),
     Alarm("balancer-unhealthy", "AWS/ApplicationELB", "UnHealthyHostCount", 1, statistic="Maximum"),
 )

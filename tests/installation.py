@@ -24,7 +24,7 @@ COMMAND = [sys.executable, "-m", "provisioner.cli.main"]
 TIMEOUT = 150
 EXHAUSTIVE = os.environ.get("PROVISION_EXHAUSTIVE") == "1"
 """All of it, as `make proofs` runs it: CI has no time for that."""
-_EVERY = 6
+_EVERY = 8
 """Of the points at which something is killed, one in so many in CI."""
 only_exhaustive = pytest.mark.skipif(not EXHAUSTIVE, reason="make proofs (PROVISION_EXHAUSTIVE=1)")
 

@@ -52,7 +52,7 @@ def _shown() -> Iterator[Callable[[RolloutView], None]]:
 
 
 @contextmanager
-def drawn() -> Iterator[Callable[[RolloutView], None]]:
+def drawn() -> Iterator[Callable[[object], None]]:
     """On a terminal: each look in place of the one before."""
     from rich.console import Console
     from rich.live import Live
@@ -60,7 +60,7 @@ def drawn() -> Iterator[Callable[[RolloutView], None]]:
 
     console = Console(stderr=True, highlight=False)
 
-    def draw(view: RolloutView) -> None:
+    def draw(view: object) -> None:
         page = Console(file=StringIO(), force_terminal=True, width=console.width, highlight=False)
         with page.capture() as captured:
             show(view, page)

@@ -12,10 +12,16 @@ from provisioner.cli import (
     bundle,
     deployer,
     doctor,
+    drift,
     drill,
+    fleet,
+    forecasting,
     life,
+    metrics,
     operations,
+    patch,
     registry,
+    resize,
     rollout,
     sandbox,
     setup,
@@ -56,11 +62,17 @@ def root(
 
 
 tenants.register(app)
+drift.register(app)
+fleet.register(app)
 life.register(app)
+metrics.register(app)
+resize.register(app)
 backup.register(app)
 drill.register(app)
+forecasting.register(app)
 bundle.register(app)
 rollout.register(app)
+patch.register(app)
 worker.register(app)
 operations.register(app)
 registry.register(app)

@@ -20,10 +20,9 @@ def exit_code(errors: Iterable[ProvisionError | None]) -> ExitCode:
 
 @dataclass(frozen=True, slots=True)
 class TenantList:
-    """Rows of `list` or `status`."""
+    """Rows of `list`."""
 
     tenants: list[TenantView]
-    wide: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ from provisioner.ops.rollout import verbs
 from provisioner.ops.rollout.drive import drive
 from provisioner.ops.rollout.find import lease_of
 from provisioner.ops.rollout.previews import preview
-from provisioner.ops.rollout.propose import Words, check, edited, propose
+from provisioner.ops.rollout.propose import Words, check, propose
+from provisioner.ops.rollout.since import edited
 
 _EDITS = 10
 _REHEARSED = ["tenant", "verdict", "point", "findings", "next"]
@@ -60,6 +61,11 @@ def planned(session: Session, selection: Selection, asked: Asked, *, previews: b
 def started(session: Session, selection: Selection, asked: Asked, *, detach: bool) -> RolloutView:
     """Ask, record it, and drive it unless somebody else shall."""
     picked, found = _proposed(session, selection, asked)
+    return begin(session, picked, found, detach=detach)
+
+
+def begin(session: Session, picked: Chosen, found: Planned, *, detach: bool) -> RolloutView:
+    """The same of a plan, whatever its work is."""
     plan = found.plan
     check(plan)
     _tell(found)
@@ -148,16 +154,24 @@ def operator(reason: str | None = None) -> str:
 
 
 def _proposed(session: Session, selection: Selection, asked: Asked) -> tuple[Chosen, Planned]:
-    """The plan by registry and ledger alone. Without a word that narrows all tenants are meant."""
-    if asked.fast != (asked.reason is not None):
+    """The plan by registry and ledger alone."""
+    picked = meant(session, selection, asked.ids, fast=asked.fast, reason=asked.reason)
+    whole = not selector(selection, asked.ids).narrows
+    said = Words(asked.release, asked.channel, asked.strategy, asked.reason, whole=whole, mend=asked.mend)
+    return picked, Planned(propose(session.app, picked.registry, picked.tenants, said))
+
+
+def meant(
+    session: Session, selection: Selection, ids: Sequence[str], *, fast: bool = False, reason: str | None = None
+) -> Chosen:
+    """Tenants of this command's ledger: without a word that narrows all of them. Raises UsageError where `fast` and its
+    `reason` aren't both there."""
+    if fast != (reason is not None):
         raise UsageError("--fast and --reason belong together", hint='--fast --reason "why nobody can wait longer"')
-    house, words = session.app, selector(selection, asked.ids)
+    house, words = session.app, selector(selection, ids)
     registry = house.registry().load()
     everyone = registry.tenants()
-    tenants = here(house, select(everyone, words) if words.narrows else everyone)
-    said = Words(asked.release, asked.channel, asked.strategy, asked.reason, whole=not words.narrows, mend=asked.mend)
-    plan = propose(house, registry, tenants, said)
-    return Chosen(house, registry, tenants), Planned(plan)
+    return Chosen(house, registry, here(house, select(everyone, words) if words.narrows else everyone))
 
 
 def _tell(found: Planned) -> None:
@@ -170,6 +184,9 @@ def _tell(found: Planned) -> None:
 def _question(plan: RolloutPlan) -> str:
     if not plan.waves:
         return f"Nobody has to be moved. Move channel {plan.channel} to {plan.release}?"
+    if plan.work == "patch":
+        when = ", outside of their windows and in freezes, too" if plan.now else ""
+        return f"Patch {len(plan.tenants)} tenant(s), in {len(plan.waves)} wave(s){when}?"
     return f"Move {len(plan.tenants)} tenant(s) to {plan.release}, in {len(plan.waves)} wave(s)?"
 
 

@@ -26,6 +26,7 @@ _UNDOS = {
     "needs-restore": "going back needs a restore, which loses what was written since: it stops and asks",
     "one-way": "only goes forward",
 }
+_PATCHED = {"one-way": "patches stay; only a restore brings the machine of before back, with its data"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,10 @@ def headline(plan: RolloutPlan) -> str:
     return f"{who}, {len(plan.left_out)} left out (strategy {plan.strategy.name}{hasty})"
 
 
-def channel_words(plan: RolloutPlan) -> str:
-    """Whether a channel moves, and why not."""
+def channel_words(plan: RolloutPlan) -> str | None:
+    """Whether a channel moves, and why not; None where that isn't asked."""
+    if plan.of_channel is None:
+        return None
     if plan.channel is not None:
         return f"{plan.channel} moves to {plan.release} when the last wave is done"
     return f"{plan.of_channel} stays where it is: {plan.stays}"
@@ -58,7 +61,10 @@ def channel_words(plan: RolloutPlan) -> str:
 def undo_words(plan: RolloutPlan) -> list[str]:
     """What going back takes, and for how many."""
     counted = Counter(str(t.undo) for t in plan.tenants.values())
-    return [f"{_count(counted[undo], 'tenant')} {undo}: {meaning}" for undo, meaning in _UNDOS.items() if counted[undo]]
+    meanings = _UNDOS | (_PATCHED if plan.work == "patch" else {})
+    return [
+        f"{_count(counted[undo], 'tenant')} {undo}: {meaning}" for undo, meaning in meanings.items() if counted[undo]
+    ]
 
 
 def left_words(plan: RolloutPlan) -> str:
@@ -72,7 +78,7 @@ def show_short(planned: Planned, console: "Console") -> None:
     pairs(
         console,
         [
-            ("rollout", f"to {plan.release} on target {plan.target}: {headline(plan)}"),
+            ("rollout", f"{plan.what} on target {plan.target}: {headline(plan)}"),
             ("channel", channel_words(plan)),
             ("steps", summary(steps(plan)) if plan.waves else None),
             ("undo", "\n".join(undo_words(plan))),
@@ -162,10 +168,11 @@ def _(result: Planned) -> str:
     plan = result.plan
     head = f"{headline(plan)}, target {plan.target}, plan {plan.digest[:12]}"
     parts = [
-        f"### Rollout to {words(plan.release)}",
+        f"### Rollout {words(plan.what)}",
         words(head),
-        words(f"Channel {channel_words(plan)}."),
     ]
+    channel = channel_words(plan)
+    parts += [words(f"Channel {channel}.")] if channel else []
     if plan.waves:
         rows = [[words(wave_name(w)), named([t.id for t in w.tenants]), _when(w), words(_then(w))] for w in plan.waves]
         parts.append(table(["wave", "tenants", "not before", "then"], rows, LONGEST // 6))

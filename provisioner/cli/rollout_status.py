@@ -62,7 +62,7 @@ def look(house: House, rollout_id: str | None, **more: Any) -> RolloutView:
 def unwell(record: RolloutRecord) -> ProvisionError | None:
     """Why it didn't come to a good end, with the next command; None where it did, or still may."""
     if record.status is RolloutStatus.ABORTED:
-        said = f"rollout {record.id} to {record.plan.release} was {record.cause or 'aborted'}"
+        said = f"rollout {record.id} {record.plan.what} was {record.cause or 'aborted'}"
         return CancelledError(said, hint=record.hint)
     return stopped(record)
 
@@ -213,6 +213,7 @@ def _summary(view: RolloutView) -> dict[str, Any]:
     return {
         "id": record.id,
         "release": plan.release,
+        "work": plan.work,
         "target": plan.target,
         "status": str(record.status),
         "cause": record.cause,

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 import typer
 
 from provisioner.cli.framework import Selection, Session
-from provisioner.cli.results import TenantList
 from provisioner.model.errors import UsageError
 from provisioner.model.selector import Selector, select
 from provisioner.model.tenant import Tenant
-from provisioner.ops import views
 from provisioner.ops.desired import check_ledger, check_target
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.plan import Intention, plan
-from provisioner.ops.rollout.find import stranded
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,30 +52,12 @@ def chosen(session: Session, selection: Selection, ids: Sequence[str] | None) ->
     return Chosen(session.app, registry, [t for t in picked if t.target.name == here])
 
 
-def listed(session: Session, selection: Selection, *, wide: bool = False, probe: bool = False) -> TenantList:
-    """Views of the selected tenants; without words of all, and of those that only the ledger knows."""
+def listed(session: Session, selection: Selection) -> tuple[RegistryView, list[Tenant]]:
+    """The registry, and the selected tenants of this command's ledger; without words all of them."""
     words = selector(selection)
-    house = session.app
-    registry = house.registry().load()
+    registry = session.app.registry().load()
     everyone = registry.tenants()
-    picked = here(house, select(everyone, words) if words.narrows else everyone)
-    rows = views.fleet(house, picked)
-    if probe:
-        views.probe_all(house, rows)
-        rows = views.fleet(house, picked)
-    if wide and house.rollouts_going():
-        _tell_stranded(house)
-    return TenantList(rows if words.narrows else rows + views.orphans(house, registry), wide=wide)
-
-
-def _tell_stranded(house: House) -> None:
-    """Rollouts that nobody drives: they are never silent."""
-    for record in stranded(house):
-        words = (
-            f"rollout {record.id} to {record.plan.release} is {record.status}, and nobody drives it (last seen "
-            f"{record.updated_at:%Y-%m-%d %H:%M} UTC): provision rollout resume {record.id}"
-        )
-        typer.echo(words, err=True)
+    return registry, here(session.app, select(everyone, words) if words.narrows else everyone)
 
 
 def here(house: House, tenants: Sequence[Tenant]) -> list[Tenant]:

@@ -88,7 +88,7 @@ def _open(session: Session, rollout_id: str | None) -> RolloutRecord:
     record = find(session.app, rollout_id)
     if record.status in OVER:
         raise UsageError(
-            f"rollout {record.id} to {record.plan.release} is over: {record.status}",
+            f"rollout {record.id} {record.plan.what} is over: {record.status}",
             hint=f"provision rollout status {record.id}",
         )
     return record

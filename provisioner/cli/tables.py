@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from provisioner.cli.results import Intentions, OperationList, Table, TenantList
 from provisioner.cli.sandbox_view import SandboxStatus
 from provisioner.model.change import Plan, StepOp
+from provisioner.model.drift.rules import Weight
 from provisioner.model.ledger import Operation
 from provisioner.ops.plan import Intention
 from provisioner.ops.views import TenantView
@@ -62,12 +63,8 @@ def _(result: TenantList, console: "Console") -> None:
     if not result.tenants:
         console.print("no tenants", markup=False)
         return
-    if result.wide:
-        columns = ["id", "state", "health", "checked", "desired", "assigned", "observed", "cause"]
-        rows = [_status_row(t) for t in result.tenants]
-    else:
-        columns = ["id", "state", "tier", "region", "ring", "release", "organization", "url"]
-        rows = [_list_row(t) for t in result.tenants]
+    columns = ["id", "state", "tier", "region", "ring", "release", "organization", "url"]
+    rows = [_list_row(t) for t in result.tenants]
     grid(console, columns, rows)
 
 
@@ -90,6 +87,7 @@ def _(result: TenantView, console: "Console") -> None:
         ("machine", result.machine.get("id")),
         ("database", where),
         *_recovery(result.recovery),
+        ("drift", _drift(result.drift)),
         ("stack", f"{result.stack['name']}, {result.stack['resources']} resources" if result.stack else None),
         ("operation", f"{result.open_operation} is unfinished" if result.open_operation else None),
         ("lease", f"held by {result.holder}" if result.holder else None),
@@ -106,6 +104,13 @@ def _recovery(known: dict[str, Any]) -> list[tuple[str, Any]]:
         ("backup", f"{words}; last proven {ago('proven_at')}" if known else None),
         ("offboarding", f"may be retired from {known['retired_from']} on" if "retired_from" in known else None),
     ]
+
+
+def _drift(known: dict[str, Any]) -> str | None:
+    if not known:
+        return None
+    numbers = [f"{known[w.name.lower()]} {w}" for w in Weight if known.get(w.name.lower())]
+    return f"{', '.join(numbers) or 'none'}, looked {age(datetime.fromisoformat(known['looked_at']))} ago"
 
 
 @show.register(Intentions)
@@ -182,6 +187,11 @@ def _changes(console: "Console", intention: Intention) -> None:
         paths = ", ".join(c.path + ("!" if c.replaces else "") for c in step.changes)
         sign = _SIGNS.get(step.op, "!")
         console.print(f"  {sign} {step.op} {step.type} {step.name}" + (f" [{paths}]" if paths else ""), markup=False)
+    planned = {step.urn for step in intention.plan.changes}
+    for difference in intention.drift or ():
+        if difference.urn not in planned:
+            words = f"{difference.type} {difference.name} [{difference.path}] is {difference.after}"
+            console.print(f"  ! mend {words}, by hand", markup=False)
 
 
 def _length(item: Any) -> str | None:
@@ -190,11 +200,6 @@ def _length(item: Any) -> str | None:
 
 def _list_row(t: TenantView) -> list[Any]:
     return [t.id, t.state, t.tier, t.region, t.ring, t.release.assigned or t.release.desired, t.organization, t.url]
-
-
-def _status_row(t: TenantView) -> list[Any]:
-    health = [t.health.status, age(t.health.checked_at)]
-    return [t.id, t.state, *health, t.release.desired, t.release.assigned, t.release.observed, t.cause]
 
 
 @show.register(SandboxStatus)

@@ -18,7 +18,6 @@ def register(app: typer.Typer) -> None:
     command(app, "apply", selecting=True)(apply)
     command(app, "list", selecting=True)(list_)
     command(app, "show")(show)
-    command(app, "status", selecting=True)(status)
 
 
 def new_tenant(
@@ -90,9 +89,13 @@ def list_(
     selection: Selection,
 ) -> object:
     """List tenants, from the registry and the ledger alone."""
-    from provisioner.cli.selection import listed
+    from provisioner.cli.results import TenantList
+    from provisioner.cli.selection import listed, selector
+    from provisioner.ops import views
 
-    return listed(session, selection)
+    registry, tenants = listed(session, selection)
+    orphans = [] if selector(selection).narrows else views.orphans(session.app, registry)
+    return TenantList(views.fleet(session.app, tenants) + orphans)
 
 
 def show(
@@ -104,14 +107,3 @@ def show(
     from provisioner.ops import views
 
     return views.show(session.app, tenant_id, probe=probe)
-
-
-def status(
-    session: Session,
-    selection: Selection,
-    probe: Annotated[bool, typer.Option("--probe", help="Ask each product how it is now.")] = False,
-) -> object:
-    """Show the fleet's state, health and releases, with the age of what is known."""
-    from provisioner.cli.selection import listed
-
-    return listed(session, selection, wide=True, probe=probe)

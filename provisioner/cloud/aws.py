@@ -1,35 +1,45 @@
 """The `Cloud` port over boto3."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from provisioner.cloud import (
+    alarms,
     balancers,
     databases,
     keys,
     leftovers,
     lookup,
     machines,
+    measured,
+    patches,
     permissions,
     quotas,
+    rules,
     secrets,
     snapshots,
     storage,
 )
 from provisioner.cloud.session import Access, Clients, translated
 from provisioner.model.cloud import (
+    Alarm,
     Caller,
     CommandResult,
     Database,
+    GroupRule,
     Machine,
+    Metric,
     Quota,
+    Reading,
     Restorable,
     Snapshot,
     StoredFile,
 )
 from provisioner.model.deployer.simulation import Answers, Question
 from provisioner.model.json import Json
+from provisioner.model.patch.port import NO_HOOKS, Operation
+from provisioner.model.patch.scan import Scan
 
 
 class AwsCloud:
@@ -77,11 +87,37 @@ class AwsCloud:
     def stop_machine(self, machine_id: str) -> None:
         machines.stop_machine(self._clients, machine_id)
 
+    def patch(
+        self,
+        machine_id: str,
+        operation: Operation,
+        *,
+        comment: str,
+        timeout: float,
+        hooks: Mapping[str, str] = NO_HOOKS,
+    ) -> Scan:
+        return patches.patch(self._clients, machine_id, operation, comment=comment, timeout=timeout, hooks=hooks)
+
+    def newest_minor(self, version: str) -> str | None:
+        return databases.newest_minor(self._clients, version)
+
+    def upgrade_database(self, identifier: str, version: str) -> None:
+        databases.upgrade_database(self._clients, identifier, version)
+
+    def reboot_machine(self, machine_id: str) -> None:
+        patches.reboot_machine(self._clients, machine_id)
+
     def target_health(self, group_arn: str, machine_id: str) -> str:
         return balancers.target_health(self._clients, group_arn, machine_id)
 
     def addressed(self, tenant: str) -> list[str]:
         return machines.addressed(self._clients, tenant)
+
+    def group_rules(self, groups: Collection[str]) -> list[GroupRule]:
+        return rules.group_rules(self._clients, groups)
+
+    def revoke_rule(self, rule: GroupRule) -> None:
+        rules.revoke_rule(self._clients, rule)
 
     def start_database(self, identifier: str) -> None:
         databases.start_database(self._clients, identifier)
@@ -126,6 +162,12 @@ class AwsCloud:
         self, type_: str, inputs: Mapping[str, Json], tags: Mapping[str, str], known: Collection[str]
     ) -> str | None:
         return lookup.find(self._clients, type_, inputs, tags, known)
+
+    def alarms(self, tenant: str) -> list[Alarm]:
+        return alarms.alarms(self._clients, tenant)
+
+    def readings(self, metrics: Sequence[Metric], start: datetime, end: datetime) -> list[list[Reading]]:
+        return measured.readings(self._clients, metrics, start, end)
 
     def quotas(self) -> list[Quota]:
         return quotas.quotas(self._clients)

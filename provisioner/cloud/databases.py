@@ -1,5 +1,6 @@
 """RDS instances of a tenant."""
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -65,6 +66,42 @@ def stop_database(clients: Clients, identifier: str) -> None:
     patiently(f"stopping {identifier}", attempt)
 
 
+def newest_minor(clients: Clients, version: str) -> str | None:
+    """The newest minor version to which RDS brings a PostgreSQL of this version; None where it is the newest."""
+    with translated("rds DescribeDBEngineVersions"):
+        found = clients["rds"].describe_db_engine_versions(Engine="postgres", EngineVersion=version)
+    targets = [t for v in found["DBEngineVersions"] for t in v.get("ValidUpgradeTarget", [])]
+    minors = [str(t["EngineVersion"]) for t in targets if not t.get("IsMajorVersionUpgrade")]
+    return max(minors, key=_parts, default=None)
+
+
+def _parts(version: str) -> list[int]:
+    """Its numbers, of which RDS may add another one after a hyphen: 17.4-R2."""
+    return [int(part) for part in re.findall(r"\d+", version)]
+
+
+def upgrade_database(clients: Clients, identifier: str, version: str) -> None:
+    """Begin to bring it to a minor version; one that is on it, or is on its way, is success."""
+
+    def upgrade() -> None:
+        clients["rds"].modify_db_instance(
+            DBInstanceIdentifier=identifier,
+            EngineVersion=version,
+            AllowMajorVersionUpgrade=False,
+            ApplyImmediately=True,
+        )
+
+    def attempt() -> bool:
+        found = database(clients, identifier)
+        if found is None:
+            raise ProvisionError(f"there is no database {identifier} to upgrade")
+        if found.version == version or found.status == "upgrading":
+            return True
+        return _accepted(clients, "rds ModifyDBInstance", upgrade)
+
+    patiently(f"upgrading {identifier}", attempt)
+
+
 def _accepted(clients: Clients, what: str, act: Callable[[], None]) -> bool:
     """Whether RDS took the call: it refuses while the instance is in between two states."""
     with translated(what):
@@ -99,4 +136,7 @@ def _database(raw: dict[str, Any]) -> Database:
         port=endpoint.get("Port"),
         deletion_protection=bool(raw.get("DeletionProtection")),
         master_secret_arn=(raw.get("MasterUserSecret") or {}).get("SecretArn"),
+        storage_gib=raw.get("AllocatedStorage"),
+        max_storage_gib=raw.get("MaxAllocatedStorage"),
+        version=raw.get("EngineVersion"),
     )

@@ -1,7 +1,7 @@
 """EC2 instances of a tenant, and commands on them through SSM."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from provisioner.cloud.lookup.tagged import bears
@@ -106,8 +106,22 @@ def _accepted(clients: Clients, what: str, act: Callable[[], None]) -> bool:
 
 def run_command(clients: Clients, machine_id: str, script: str, *, comment: str, timeout: float) -> CommandResult:
     """Run a shell script through SSM and wait; see `ports.Cloud.run_command`."""
+    parameters = {"commands": script.splitlines(), "executionTimeout": [str(max(1, int(timeout)))]}
+    return run_document(clients, machine_id, "AWS-RunShellScript", parameters, comment=comment, timeout=timeout)
+
+
+def run_document(
+    clients: Clients,
+    machine_id: str,
+    document: str,
+    parameters: Mapping[str, Sequence[str]],
+    *,
+    comment: str,
+    timeout: float,
+) -> CommandResult:
+    """Run a document of SSM on a machine, and wait; as `run_command`."""
     deadline = time.monotonic() + timeout
-    command_id = _send(clients, machine_id, script, comment, timeout, deadline)
+    command_id = _send(clients, machine_id, document, parameters, comment, timeout, deadline)
     pause = 0.05
     while time.monotonic() < deadline + 5:
         answer = _invocation(clients, command_id, machine_id)
@@ -126,7 +140,15 @@ def run_command(clients: Clients, machine_id: str, script: str, *, comment: str,
     )
 
 
-def _send(clients: Clients, machine_id: str, script: str, comment: str, timeout: float, deadline: float) -> str:
+def _send(
+    clients: Clients,
+    machine_id: str,
+    document: str,
+    parameters: Mapping[str, Sequence[str]],
+    comment: str,
+    timeout: float,
+    deadline: float,
+) -> str:
     """SSM does not know a machine that has just booted ("InvalidInstanceId"): try until the deadline."""
     pause = 0.1
     while True:
@@ -134,10 +156,10 @@ def _send(clients: Clients, machine_id: str, script: str, comment: str, timeout:
             try:
                 answer = clients["ssm"].send_command(
                     InstanceIds=[machine_id],
-                    DocumentName="AWS-RunShellScript",
+                    DocumentName=document,
                     Comment=comment[:100],
                     TimeoutSeconds=max(30, int(timeout)),
-                    Parameters={"commands": script.splitlines(), "executionTimeout": [str(max(1, int(timeout)))]},
+                    Parameters={name: list(values) for name, values in parameters.items()},
                 )
                 return str(answer["Command"]["CommandId"])
             except clients["ssm"].exceptions.InvalidInstanceId as error:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from provisioner.model.json import canonical
 
-HEAD = "0003"
+HEAD = "0004"
 """Newest revision in `migrations/versions`: a ledger at it needs no alembic."""
 
 
@@ -77,6 +77,7 @@ operations = sa.Table(
     sa.Column("hint", sa.Text),
     sa.Index("operations_by_tenant", "tenant", "started_at"),
     sa.Index("operations_by_time", "started_at"),
+    sa.Index("operations_by_status", "status", "started_at"),
 )
 
 operation_steps = sa.Table(
@@ -194,6 +195,32 @@ rollout_steps = sa.Table(
     sa.Column("operation", sa.String(64)),
     sa.Column("wish", sa.String(16)),
     sa.Column("open", sa.String(64), unique=True),
+)
+
+# What needed a person when it was looked last; the newest look is `seen_at`.
+needs = sa.Table(
+    "needs",
+    metadata,
+    sa.Column("tenant", sa.String(64), primary_key=True),
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("detail", JsonText, nullable=False),
+    sa.Column("since", Time, nullable=False),
+    sa.Column("seen_at", Time, nullable=False),
+)
+
+# The outbox of webhooks.
+notices = sa.Table(
+    "notices",
+    metadata,
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("endpoint", sa.String(64), nullable=False),
+    sa.Column("body", JsonText, nullable=False),
+    sa.Column("status", sa.String(16), nullable=False),
+    sa.Column("made_at", Time, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("next_at", Time, nullable=False),
+    sa.Column("error", sa.Text),
+    sa.Index("notices_by_status", "status", "next_at"),
 )
 
 # Append-only: triggers in both databases forbid UPDATE and DELETE.

@@ -3,6 +3,7 @@
 from provisioner.ledger.database import Database
 from provisioner.ledger.evidence import EvidenceRecords
 from provisioner.ledger.journal import JournalRecords
+from provisioner.ledger.notices import NoticeRecords
 from provisioner.ledger.operations import OperationRecords
 from provisioner.ledger.points import PointRecords
 from provisioner.ledger.rollouts import RolloutRecords
@@ -10,7 +11,15 @@ from provisioner.ledger.tenants import TenantRecords
 from provisioner.model.clock import Clock
 
 
-class SqlLedger(OperationRecords, PointRecords, RolloutRecords, TenantRecords, EvidenceRecords, JournalRecords):
+class SqlLedger(
+    OperationRecords,
+    PointRecords,
+    RolloutRecords,
+    TenantRecords,
+    EvidenceRecords,
+    JournalRecords,
+    NoticeRecords,
+):
     """The port `Ledger` on SQLite or PostgreSQL."""
 
     def close(self) -> None:

@@ -43,11 +43,30 @@ class Step:
     protected: bool = False
 
 
+HIDDEN = "[secret]"
+"""Stands for a secret value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What the cloud has otherwise than the state: at `path` (Pulumi's syntax) the state has `before` and the cloud
+    `after`; None is unset. Without a path the resource itself is gone. Secret values are `HIDDEN`."""
+
+    type: str
+    name: str
+    urn: str
+    path: str = ""
+    before: Json = None
+    after: Json = None
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run would do, in order. `SAME` steps are included, so that a plan counts the whole stack."""
+    """What a run would do, in order. `SAME` steps are included, so that a plan counts the whole stack. `drift`: how the
+    cloud that was read differs from the state; empty where it wasn't read."""
 
     steps: tuple[Step, ...]
+    drift: tuple[Difference, ...] = ()
 
     @property
     def changes(self) -> tuple[Step, ...]:

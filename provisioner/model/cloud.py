@@ -43,7 +43,8 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """An RDS instance of a tenant. `status` as RDS says it; `address` and `port` are None until it is available."""
+    """An RDS instance of a tenant. `status` as RDS says it; `address` and `port` are None until it is available.
+    `max_storage_gib`: up to where RDS enlarges its storage by itself; None where it doesn't."""
 
     identifier: str
     resource_id: str
@@ -52,11 +53,32 @@ class Database:
     port: int | None
     deletion_protection: bool
     master_secret_arn: str | None
+    storage_gib: int | None = None
+    max_storage_gib: int | None = None
+    version: str | None = None
 
     @property
     def broken(self) -> bool:
         """Whether RDS says that it doesn't serve and won't without help: no snapshot of it can be taken."""
         return self.status in _BROKEN
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRule:
+    """One rule of a security group. `peer`: addresses, a prefix list, or another group."""
+
+    id: str
+    group: str
+    egress: bool
+    protocol: str
+    from_port: int | None
+    to_port: int | None
+    peer: str
+
+    def __str__(self) -> str:
+        ports = f" {self.from_port}" if self.from_port == self.to_port else f" {self.from_port}-{self.to_port}"
+        what = "everything" if self.protocol == "-1" else self.protocol + ("" if self.from_port is None else ports)
+        return f"{what} {'to' if self.egress else 'from'} {self.peer}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +118,35 @@ class Quota:
     def left(self) -> float:
         """How many more can be made."""
         return self.limit - self.used
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A series of CloudWatch as it is asked for: the `statistic` of each `period` (seconds)."""
+
+    namespace: str
+    name: str
+    dimensions: Mapping[str, str]
+    statistic: str
+    period: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a metric was in one period; `at` is the middle of it."""
+
+    at: datetime
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """One alarm of a tenant. `state`: ok, firing, or silent (too little was measured); `since`: when it came to it."""
+
+    name: str
+    state: str
+    reason: str
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)

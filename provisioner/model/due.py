@@ -33,3 +33,13 @@ def drill_due(last: datetime | None, verdict: Verdict | None, policy: BackupPoli
     day."""
     days = 1 if verdict is Verdict.INCONCLUSIVE else policy.drill_days
     return last is None or now - last >= timedelta(days=days)
+
+
+def drift_due(last: datetime | None, hours: int, now: datetime) -> bool:
+    """Whether the last look for drift was `hours` ago, or there was none."""
+    return last is None or now - last >= timedelta(hours=hours)
+
+
+def scan_due(last: datetime | None, hours: int, now: datetime, *, other_machine: bool) -> bool:
+    """Whether the last scan for missing patches was `hours` ago, was of another machine, or there was none."""
+    return last is None or other_machine or now - last >= timedelta(hours=hours)

@@ -13,7 +13,7 @@ from provisioner.model.cloud import (
     Caller,
     CommandResult,
     Database,
-    Health,
+    GroupRule,
     Machine,
     Quota,
     Restorable,
@@ -21,6 +21,8 @@ from provisioner.model.cloud import (
     StoredFile,
 )
 from provisioner.model.deployer.simulation import Answers, Question
+from provisioner.model.fleet.notice import NoticeStore
+from provisioner.model.fleet.watcher import Watcher
 from provisioner.model.json import Json, JsonDict
 from provisioner.model.ledger import (
     Fact,
@@ -33,6 +35,7 @@ from provisioner.model.ledger import (
     TenantRecord,
 )
 from provisioner.model.lifecycle import Lifecycle
+from provisioner.model.patch.port import Patcher
 from provisioner.model.recovery import Evidence, RecoveryPoint
 from provisioner.model.rollout.record import RolloutStore
 
@@ -94,7 +97,7 @@ class Engine(Protocol):
         """Take a deployment over, in place of what is there. Raises EngineError where it isn't sound."""
 
 
-class Ledger(RolloutStore, Protocol):
+class Ledger(RolloutStore, NoticeStore, Protocol):
     """What happened and what holds. Safe from many threads and processes. Every write is one transaction."""
 
     def begin_operation(
@@ -205,7 +208,7 @@ class Ledger(RolloutStore, Protocol):
         """Walk the whole chain. Raises ProvisionError naming the first entry that doesn't fit."""
 
 
-class Cloud(Protocol):
+class Cloud(Patcher, Watcher, Protocol):
     """One account and region of a target, seen through boto3. Errors of the SDK become ProvisionErrors once, here:
     AuthenticationError, TimedOutError, UnsupportedError, or ProvisionError with service, operation and code."""
 
@@ -249,6 +252,12 @@ class Cloud(Protocol):
 
     def addressed(self, tenant: str) -> list[str]:
         """Machines to which an Elastic IP of the tenant points."""
+
+    def group_rules(self, groups: Collection[str]) -> list[GroupRule]:
+        """All rules of these security groups, sorted by id."""
+
+    def revoke_rule(self, rule: GroupRule) -> None:
+        """Take a rule of a security group away; one that is gone is success."""
 
     def start_database(self, identifier: str) -> None:
         """Begin to start it; one that runs or starts is success."""
@@ -319,13 +328,6 @@ class Cloud(Protocol):
 
     def clock_skew(self) -> timedelta:
         """The cloud's clock minus ours. AWS refuses requests that are off by more than 5 minutes."""
-
-
-class Prober(Protocol):
-    """Asks a product how it is."""
-
-    def probe(self, url: str, *, timeout: float = 5.0) -> Health:
-        """GET `url`/healthz. Never raises for an unreachable or sick product: the answer says it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,14 @@ def total(costs: Sequence[Cost], *, suspended: bool = False) -> float | None:
     return sum(known) if len(known) == len(parts) else None
 
 
+def larger(class_: str) -> str | None:
+    """The next size of a machine's or database's class; None where there is none, or it isn't known here."""
+    family, _, size = class_.rpartition(".")
+    _, sizes = {**_MACHINES, **_DATABASES}.get(family, (0.0, ()))
+    rest = sizes[sizes.index(size) + 1 :] if size in sizes else ()
+    return f"{family}.{rest[0]}" if rest else None
+
+
 def _front(sizing: Sizing) -> list[Cost]:
     if sizing.front == "address":
         return [Cost("address", _HOURS * _ADDRESS, while_suspended=True)]
@@ -103,7 +111,9 @@ def _front(sizing: Sizing) -> list[Cost]:
 
 
 def _alarms(sizing: Sizing) -> int:
-    return 8 if sizing.front == "balancer" else 6
+    """Those of stacks/watch.py."""
+    burstable = sizing.instance_type.startswith("t") + sizing.database_class.startswith("db.t")
+    return 7 + burstable + (2 if sizing.front == "balancer" else 0)
 
 
 def _kept(sizing: Sizing, logged: float) -> float:

@@ -12,6 +12,7 @@ class PointKind(StrEnum):
     SCHEDULED = "scheduled"
     BEFORE_RESTORE = "before-restore"
     BEFORE_UPGRADE = "before-upgrade"
+    BEFORE_PATCH = "before-patch"
     REPLACED = "replaced"
     FINAL = "final"
 

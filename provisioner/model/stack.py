@@ -13,6 +13,11 @@ DRILL = "drill"
 """Project of the stacks that drills make and destroy."""
 
 
+def metrics_namespace(tenant: str) -> str:
+    """Where in CloudWatch a tenant's machine puts its own metrics."""
+    return f"provision/{tenant}"
+
+
 @dataclass(frozen=True, slots=True)
 class DatabaseArgs:
     """One database of a tenant. The first one has no `suffix`; one that a restore makes has, and stands beside the

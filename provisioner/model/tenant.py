@@ -7,7 +7,10 @@ from enum import StrEnum
 from typing import Literal
 
 from provisioner.model.json import digest
+from provisioner.model.patch.policy import PatchException, PatchPolicy
 from provisioner.model.recovery import BackupPolicy
+
+DRIFT_HOURS = 24
 
 
 class CloudKind(StrEnum):
@@ -56,12 +59,15 @@ class Sizing:
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """A commercial size: its name, what it buys, and words for people who sell it."""
+    """A commercial size: its name, what it buys, and words for people who sell it. `drift_hours`: hours between two
+    looks of a worker for what somebody changed by hand."""
 
     name: str
     sizing: Sizing
     description: str | None = None
     backup: BackupPolicy = field(default_factory=BackupPolicy)
+    drift_hours: int = DRIFT_HOURS
+    patch: PatchPolicy = field(default_factory=PatchPolicy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,9 @@ class Organization:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """An immutable version of the product. `images`: region or "sandbox" -> AMI id or directory (absolute path)."""
+    """An immutable version of the product. `images`: region or "sandbox" -> AMI id or directory (absolute path);
+    `rebuilds`: the same of the same release on newer operating systems, by the name of the OS release; `patch_hooks`:
+    SSM documents that run on its machines while patches are installed, by moment: before, after, exit."""
 
     version: str
     images: Mapping[str, str]
@@ -83,6 +91,12 @@ class Release:
     undo: Literal["code-only", "needs-restore", "one-way"]
     min_from: str | None = None
     yanked: str | None = None
+    rebuilds: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    patch_hooks: Mapping[str, str] = field(default_factory=dict)
+
+    def images_on(self, os_release: str | None) -> Mapping[str, str]:
+        """Its images on an OS release; None: those that it was published with."""
+        return self.images if os_release is None else self.rebuilds.get(os_release, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +165,8 @@ class Waiver:
 @dataclass(frozen=True, slots=True)
 class Tenant:
     """One customer's desired instance. `sizing` already has the tier's values and the live overrides folded in;
-    `overrides`, `waivers` and `hold` are there when they have expired, too. It follows `channel`, or has a `pin`.
-    `name` is the customer's, for people."""
+    `overrides`, `waivers`, `patch_exceptions` and `hold` are there when they have expired, too. It follows
+    `channel`, or has a `pin`. `name` is the customer's, for people."""
 
     id: str
     tier: str
@@ -171,9 +185,12 @@ class Tenant:
     waivers: tuple[Waiver, ...] = ()
     name: str | None = None
     backup: BackupPolicy = field(default_factory=BackupPolicy)
+    drift_hours: int = DRIFT_HOURS
     channel: str | None = None
     pin: Pin | None = None
     hold: Hold | None = None
+    patch: PatchPolicy = field(default_factory=PatchPolicy)
+    patch_exceptions: tuple[PatchException, ...] = ()
 
 
 def desired_digest(tenant: Tenant, assigned_release: str, program_version: str) -> str:

@@ -7,13 +7,14 @@ from typing import Any
 
 from provisioner.model.change import Plan, StepOp
 from provisioner.model.cloud import Health
+from provisioner.model.drift.judge import counts
 from provisioner.model.errors import RefusedError, TimedOutError
 from provisioner.model.json import Json, JsonDict
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import OperationDefinition, OperationStepDefinition, RunOptions, StepContext
 from provisioner.model.stack import StackArgs, StackOutputs
 from provisioner.model.tenant import Target, Waiver
-from provisioner.ops import guard
+from provisioner.ops import by_hand, guard
 from provisioner.ops.desired import thaw_args, thaw_registry, thaw_target
 from provisioner.ops.house import House
 from provisioner.ops.machine import command, master_allowed
@@ -88,12 +89,17 @@ class Converge:
         return {"summary": dict(plan.summary())}
 
     def stack(self, ctx: StepContext) -> JsonDict:
-        """Bring the stack up. What a lost reply or a dead process made is adopted by name and tag."""
+        """Bring the stack up. What a lost reply or a dead process made is adopted by name and tag. What somebody
+        stopped is started before it, and rules that somebody added to its groups are taken away after it."""
         args, target = self._of(ctx)
         options = RunOptions(
             refresh=True, progress=ctx.progress, cancel=ctx.cancel, deadline=STACK_DEADLINE, guard=ctx.guard
         )
-        result = self._house.engine(target).up(self._house.stack(args), options)
+        engine, stack = self._house.engine(target), self._house.stack(args)
+        cloud = self._house.cloud(target, args.region)
+        by_hand.wake(self._house, ctx, cloud, engine.export(stack))
+        result = engine.up(stack, options)
+        by_hand.close(ctx, cloud, engine.export(stack))
         outputs = stack_outputs(result.outputs)
         gone = (StepOp.DELETE, StepOp.DELETE_REPLACED)
         return {
@@ -169,7 +175,7 @@ class Converge:
             "stack": {"name": ctx.tenant, "resources": stack["resources"]},
             "health": ctx.results["health"]["health"],  # type: ignore[dict-item]
             "schema": {"version": ctx.results["health"]["health"]["schema_version"]},  # type: ignore[index,call-overload]
-            "drift": {"changes": 0},
+            "drift": {**counts(()), "planned": 0},
         }
         for name, value in facts.items():
             ledger.observe(ctx.tenant, name, value)

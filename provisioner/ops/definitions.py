@@ -7,6 +7,7 @@ from provisioner.ops.drill import Drill
 from provisioner.ops.export import Export
 from provisioner.ops.house import House
 from provisioner.ops.offboard import Offboard
+from provisioner.ops.patch.steps import Patching
 from provisioner.ops.prune import Prune
 from provisioner.ops.reaping import Reap
 from provisioner.ops.rehearse import Rehearse
@@ -18,5 +19,5 @@ from provisioner.ops.upgrade.steps import Upgrade
 
 def definitions(house: House) -> dict[str, OperationDefinition]:
     """What this version of provision can begin, and go on with."""
-    kinds = (Converge, Backup, Prune, Drill, Rehearse, Restore, Upgrade, Rest, Export, Offboard, Retire, Reap)
+    kinds = (Converge, Backup, Prune, Drill, Rehearse, Restore, Upgrade, Patching, Rest, Export, Offboard, Retire, Reap)
     return {name: definition for kind in kinds for name, definition in kind(house).definitions().items()}

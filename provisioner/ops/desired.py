@@ -12,6 +12,7 @@ from provisioner.model.errors import AuthenticationError, UsageError
 from provisioner.model.json import JsonDict
 from provisioner.model.ledger import OperationStatus
 from provisioner.model.lifecycle import Lifecycle
+from provisioner.model.patch.scan import OS
 from provisioner.model.ports import Progress
 from provisioner.model.stack import DatabaseArgs, OtherMachine, StackArgs
 from provisioner.model.tenant import CloudKind, Sizing, Target, Tenant, desired_digest
@@ -41,7 +42,7 @@ def stack_args(house: House, registry: RegistryView, tenant: Tenant, release: st
         sizing=tenant.sizing,
         release=release,
         schema_version=version.schema_version,
-        image_id=house.image(tenant.target, version, tenant.region),
+        image_id=house.image(tenant.target, version, tenant.region, known_os(house, tenant.id, release)),
         domain=tenant.target.domain,
         role=tenant.target.role,
         databases=known_databases(house, tenant.id),
@@ -59,6 +60,13 @@ def known_databases(house: House, tenant_id: str) -> tuple[DatabaseArgs, ...]:
 def known_machine(house: House, tenant_id: str) -> str:
     """The suffix of the machine that serves: none, until an upgrade made another."""
     return str(_living_fact(house, tenant_id, "machine").get("suffix", ""))
+
+
+def known_os(house: House, tenant_id: str, release: str) -> str | None:
+    """The OS release that a rollout of patches has brought its machine to, of this release; None for the one that the
+    release was published with."""
+    fact = _living_fact(house, tenant_id, OS)
+    return fact.get("os_release") if fact.get("release") == release else None
 
 
 def known_schema(house: House, tenant_id: str) -> int | None:

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from provisioner.model.asking import Messenger, Prober
 from provisioner.model.clock import Clock
+from provisioner.model.fleet.notice import Endpoint
+from provisioner.model.fleet.work import Work
 from provisioner.model.ledger import TenantRecord
-from provisioner.model.ports import Cloud, Engine, Ledger, Operations, Prober, Stack
+from provisioner.model.ports import Cloud, Engine, Ledger, Operations, Stack
 from provisioner.model.rollout.strategy import Strategy
 from provisioner.model.stack import StackArgs
 from provisioner.model.tenant import Freeze, Release, Target, Tenant
@@ -53,8 +56,16 @@ class RegistryView(Protocol):
         """The one that tenants follow which name none."""
 
     @property
+    def notices(self) -> tuple[Endpoint, ...]:
+        """Who is told when something needs a person."""
+
+    @property
     def freezes(self) -> tuple[Freeze, ...]:
         """When nobody may be changed."""
+
+    @property
+    def os_releases(self) -> Mapping[int, str]:
+        """On which OS release the machines of a ring shall be that are patched by replacement, where that is said."""
 
     def strategy(self, name: str | None = None) -> Strategy:
         """A strategy of rollouts; without a name the default one. Raises UsageError for an unknown name."""
@@ -75,6 +86,9 @@ class RegistryFile(Protocol):
     def remove(self, tenant_id: str) -> None:
         """Remove an entry in place; one that is gone is success."""
 
+    def override(self, tenant_id: str, settings: Mapping[str, Any], *, name: str, reason: str) -> None:
+        """Let a tenant differ from its tier in these settings, in place; the same again is no change."""
+
     def move_channel(self, channel: str, release: str) -> None:
         """Move a channel in place; one that is there already is no change."""
 
@@ -91,6 +105,10 @@ class House(Protocol):
         """Asks products how they are."""
 
     @property
+    def messenger(self) -> Messenger:
+        """Tells the outside."""
+
+    @property
     def ledger(self) -> Ledger:
         """What happened and what holds."""
 
@@ -99,6 +117,9 @@ class House(Protocol):
 
     def records(self) -> list[TenantRecord]:
         """All tenants as the ledger has them. A command that only looks pays for no more than that."""
+
+    def work(self) -> Work:
+        """What is under way or was left, at one moment. As cheap as `records`."""
 
     @property
     def operations(self) -> Operations:
@@ -131,8 +152,9 @@ class House(Protocol):
     def reach_state(self, target: Target) -> None:
         """Open the place where the target's stacks are kept, as a run would. Raises ProvisionError."""
 
-    def image(self, target: Target, release: Release, region: str) -> str:
-        """The AMI id of a release. Raises UsageError where the release has none for that region."""
+    def image(self, target: Target, release: Release, region: str, os_release: str | None = None) -> str:
+        """The AMI id of a release, on an OS release (None: the one that it was published with). Raises UsageError where
+        the release has none for that region."""
 
     def stack(self, args: StackArgs) -> Stack:
         """The tenant's program with its arguments."""

@@ -17,7 +17,18 @@ UNFINISHED = (
     OperationStatus.FAILED,
     OperationStatus.INTERRUPTED,
 )
-CHANGING = ("new-tenant", "apply", "upgrade", "restore", "end-database", "suspend", "resume", "offboard", "retire")
+CHANGING = (
+    "new-tenant",
+    "apply",
+    "upgrade",
+    "patch",
+    "restore",
+    "end-database",
+    "suspend",
+    "resume",
+    "offboard",
+    "retire",
+)
 """Kinds that change what a tenant is. The others come and go beside them, and say nothing about its state."""
 
 
@@ -57,14 +68,15 @@ def supersede(house: House, operation: Operation, why: str) -> None:
 
 def points_in_use(house: House, tenant: str) -> set[str]:
     """Recovery points that an unfinished operation still needs, or a tenant that is stuck."""
-    kinds = ("drill", "offboard", "rehearse", "restore", "retire", "upgrade")
+    kinds = ("drill", "offboard", "patch", "rehearse", "restore", "retire", "upgrade")
     found: set[str] = set()
     left = stuck(house, tenant)
     needing = [*house.ledger.operations(tenant=tenant, statuses=UNFINISHED, kinds=kinds), *([left] if left else [])]
     for operation in needing:
         payload: Any = operation.payload
         parts = [payload.get("proof") or {}, payload.get("source") or {}, {"point": payload.get("final")}]
-        parts.append({"point": (payload.get("point") or {}).get("id")} if operation.kind == "upgrade" else {})
+        if operation.kind in ("patch", "upgrade"):
+            parts.append({"point": (payload.get("point") or {}).get("id")})
         found |= {str(part["point"]) for part in parts if part.get("point")}
     return found
 

@@ -9,14 +9,16 @@ from threading import Event as Flag
 from threading import Thread
 from typing import Literal, TypeVar
 
-from provisioner.model.change import Plan
+from provisioner.model.change import Difference, Plan, Step
+from provisioner.model.drift.judge import counts, findings, sort_out
 from provisioner.model.errors import ExitCode, ProvisionError, UsageError
 from provisioner.model.json import JsonDict
 from provisioner.model.ledger import Operation, TenantRecord
 from provisioner.model.lifecycle import Lifecycle
-from provisioner.model.ports import RunOptions
+from provisioner.model.ports import RunOptions, Stack
 from provisioner.model.tenant import Tenant, desired_digest
 from provisioner.ops import guard
+from provisioner.ops.by_hand import by_hand
 from provisioner.ops.converge import starts_anew, state_lost
 from provisioner.ops.cut_off import cut_off, refusal, upgrading, way_out
 from provisioner.ops.desired import freeze, stack_args
@@ -37,7 +39,9 @@ _NOT_NOW = (Lifecycle.SUSPENDED, Lifecycle.RESTORING, Lifecycle.OFFBOARDING)
 
 @dataclass(frozen=True, slots=True)
 class Intention:
-    """What one tenant needs, and why. `payload` is the frozen input of the operation that would do it."""
+    """What one tenant needs, and why. `payload` is the frozen input of the operation that would do it. `drift`: what
+    somebody changed by hand, None where it wasn't looked for or can't be told; `planned`: the steps of the plan that
+    have another cause."""
 
     tenant: str
     verdict: Verdict
@@ -46,6 +50,8 @@ class Intention:
     payload: JsonDict | None = None
     operation_id: str | None = None
     error: ProvisionError | None = None
+    drift: tuple[Difference, ...] | None = None
+    planned: tuple[Step, ...] = ()
 
 
 def decide(
@@ -68,13 +74,18 @@ def decide(
 def _why(tenant: Tenant, record: TenantRecord, program_version: str, *, refresh: bool) -> str | None:
     if record.lifecycle is not Lifecycle.ACTIVE:
         return f"it is {record.lifecycle}"
-    release = record.assigned_release or tenant.desired_release
-    if record.applied_digest != desired_digest(tenant, release, program_version):
+    if _pending(tenant, record, program_version):
         return "its desired state was changed"
     drift = record.facts.get("drift")
     if drift is not None and drift.value.get("changes"):
         return f"drift was seen at {drift.at:%Y-%m-%d %H:%M} UTC"
     return "the cloud is asked (--refresh)" if refresh else None
+
+
+def _pending(tenant: Tenant, record: TenantRecord, program_version: str) -> bool:
+    """Whether something else is wanted than what was reached last."""
+    release = record.assigned_release or tenant.desired_release
+    return record.applied_digest != desired_digest(tenant, release, program_version)
 
 
 def plan(
@@ -153,7 +164,7 @@ def _look(
     options: RunOptions,
 ) -> Intention:
     """Preview one tenant against the cloud as it is, and ask the firewall."""
-    seen = decided
+    seen, before = decided, moment(house, tenant.id)
     try:
         release = tenant.desired_release
         if record is not None and decided.verdict == "change":
@@ -168,15 +179,39 @@ def _look(
         if record is not None and record.applied_digest is not None and starts_anew(found):
             raise state_lost(tenant.id, tenant.target)
         if record is not None and decided.verdict == "change":
-            house.ledger.observe(tenant.id, "drift", {"changes": len(found.changes)})
+            seen = _with_drift(house, tenant, record, seen, stack, before)
         guard.check(house, tenant.id, tenant.target, stack, found, tenant.waivers)
     except ProvisionError as error:
         verdict: Verdict = "refused" if error.exit_code is ExitCode.REFUSED else "failed"
         return replace(seen, verdict=verdict, reason=error.message, error=error)
     payload = freeze(house, registry, tenant, args, waivers=freeze_waivers(tenant))
-    if not found.changes and record is not None and record.lifecycle is Lifecycle.ACTIVE:
+    if not found.changes and not seen.drift and record is not None and record.lifecycle is Lifecycle.ACTIVE:
         return replace(seen, verdict="unchanged", reason="the cloud is as desired", payload=payload)
     return replace(seen, payload=payload)
+
+
+def _with_drift(
+    house: House, tenant: Tenant, record: TenantRecord, seen: Intention, stack: Stack, before: object
+) -> Intention:
+    """With what somebody changed by hand, on the record. Where the tenant was changed since the moment `before`, what
+    is half done looks the same, and nothing is told."""
+    cloud = house.cloud(tenant.target, tenant.region)
+    beside = by_hand(cloud, tenant.id, house.engine(tenant.target).export(stack))
+    pending = _pending(tenant, record, house.program_version)
+    told = sort_out(seen.plan or Plan(()), beside, pending=pending)
+    if before is None or before != moment(house, tenant.id):
+        return seen
+    house.ledger.observe(tenant.id, "drift", {**counts(findings(told.drift)), "planned": len(told.planned)})
+    return replace(seen, drift=told.drift, planned=told.planned)
+
+
+def moment(house: House, tenant_id: str) -> tuple[object, ...] | None:
+    """What says that nobody has changed a tenant between two looks at it; None while somebody does."""
+    if house.ledger.lease(tenant_id) is not None:
+        return None
+    record = house.ledger.tenant(tenant_id)
+    newest = house.ledger.operations(tenant=tenant_id, limit=1)
+    return (record.updated_at if record else None, *((o.id, o.status) for o in newest))
 
 
 def _same_target(tenant: Tenant, record: TenantRecord) -> None:

@@ -3,7 +3,6 @@
 The payload's `point` says which: its id (the snapshot's name too), its kind, until when it is kept, where it is copied.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -15,15 +14,15 @@ from provisioner.model.json import JsonDict
 from provisioner.model.ports import Cloud, OperationStepDefinition, StepContext
 from provisioner.model.recovery import BackupPolicy, PointCopy, PointKind, PointStatus, RecoveryPoint
 from provisioner.model.stack import StackArgs, StackOutputs
+from provisioner.ops.awake import until
 from provisioner.ops.converge import stack_outputs
 from provisioner.ops.desired import thaw_args, thaw_target
 from provisioner.ops.house import House
-from provisioner.ops.machine import answer, resume_hint
+from provisioner.ops.machine import answer
 from provisioner.ops.scripts import Login, login_script
 
 SENTINEL_DEADLINE = 120.0
 SNAPSHOT_DEADLINE = 3 * 3600.0
-AWAKE_DEADLINE = 3600.0
 _DEAD = ("failed", "deleted", "incompatible-restore")
 
 
@@ -55,36 +54,6 @@ def snapshot_tags(args: StackArgs, point_id: str, kind: str) -> dict[str, str]:
         "provision:release": args.release,
         "provision:schema-version": str(args.schema),
     }
-
-
-def until(
-    house: House, ctx: StepContext, look: Callable[[], str | None], what: str, deadline: float = SNAPSHOT_DEADLINE
-) -> None:
-    """Wait until `look` gives None; what it gives instead is how it stands. Raises TimedOutError, CancelledError."""
-    end, pause, seen = house.clock.monotonic() + deadline, 0.1, look()
-    while seen is not None:
-        if ctx.cancel.is_set():
-            raise CancelledError(f"{what} was not waited for: {seen}", hint=resume_hint(ctx))
-        if house.clock.monotonic() > end:
-            raise TimedOutError(f"{what} did not get ready within {deadline:.0f} s: {seen}", hint=resume_hint(ctx))
-        house.clock.sleep(pause)
-        pause = min(pause * 1.3, 10.0)
-        seen = look()
-
-
-def wake_database(house: House, ctx: StepContext, cloud: Cloud, name: str) -> None:
-    """Start a database that is stopped, and wait until it is available: RDS changes none that isn't. One that is gone
-    is success."""
-
-    def look() -> str | None:
-        found = cloud.database(name)
-        if found is None or found.status == "available":
-            return None
-        if found.status == "stopped":
-            cloud.start_database(name)
-        return found.status
-
-    until(house, ctx, look, f"database {name}", AWAKE_DEADLINE)
 
 
 class Points:
@@ -223,5 +192,5 @@ class Points:
             seen[:] = [found]
             return None if found.status == "available" else found.status
 
-        until(self._house, ctx, look, f"snapshot {name}")
+        until(self._house, ctx, look, f"snapshot {name}", SNAPSHOT_DEADLINE)
         return seen[0]

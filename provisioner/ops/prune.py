@@ -15,13 +15,14 @@ from provisioner.model.retention import expired, kept
 from provisioner.model.stack import DatabaseArgs, StackArgs
 from provisioner.model.tenant import Tenant, Waiver
 from provisioner.ops import guard, way_back
+from provisioner.ops.awake import wake_database
 from provisioner.ops.backup import active
 from provisioner.ops.converge import STACK_DEADLINE
 from provisioner.ops.desired import confirm_caller, freeze, known_databases, present_args, thaw_args, thaw_target
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.many import each
 from provisioner.ops.operations import new_id, points_in_use, resume, supersede, unfinished
-from provisioner.ops.points import Points, wake_database, wanted
+from provisioner.ops.points import Points, wanted
 from provisioner.ops.restore import drop_import, without
 from provisioner.ops.retire import delete_point
 

@@ -8,6 +8,7 @@ from provisioner.model.json import JsonDict
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import Cloud, OperationDefinition, OperationStepDefinition, Progress, StepContext
 from provisioner.model.recovery import PointKind
+from provisioner.ops.awake import until, wake_database, wake_machine
 from provisioner.ops.backup import active, propose
 from provisioner.ops.closing import closed, reopen
 from provisioner.ops.converge import Converge
@@ -16,7 +17,7 @@ from provisioner.ops.desired import confirm_caller, freeze, present_args
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.machine import machine_state
 from provisioner.ops.operations import new_id, unfinished
-from provisioner.ops.points import Points, until, wake_database
+from provisioner.ops.points import Points
 
 STOP_DEADLINE = 3600.0
 
@@ -141,14 +142,7 @@ class Rest:
         outputs = self._points.outputs(ctx)
         for database in outputs.databases.values():
             wake_database(self._house, ctx, cloud, str(database["identifier"]))
-
-        def running() -> str | None:
-            state = machine_state(cloud, ctx.tenant, outputs.machine_id, "running")
-            if state == "stopped":
-                cloud.start_machine(outputs.machine_id)
-            return state
-
-        until(self._house, ctx, running, f"machine {outputs.machine_id}", STOP_DEADLINE)
+        wake_machine(self._house, ctx, cloud, outputs.machine_id)
         reopen(self._house, ctx)
         return {"url": outputs.url}
 

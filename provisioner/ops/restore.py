@@ -15,13 +15,14 @@ from provisioner.model.recovery import Verdict
 from provisioner.model.stack import DatabaseArgs, StackArgs, StackOutputs
 from provisioner.model.tenant import Waiver
 from provisioner.ops import guard
+from provisioner.ops.awake import until
 from provisioner.ops.checks import Check, Expected, database_checks, verdict_of
 from provisioner.ops.converge import STACK_DEADLINE, Converge, stack_outputs
 from provisioner.ops.cut_off import fenced
 from provisioner.ops.desired import thaw_args, thaw_target
 from provisioner.ops.house import House
 from provisioner.ops.machine import answer, master_allowed
-from provisioner.ops.points import Points, snapshot_tags, until
+from provisioner.ops.points import SNAPSHOT_DEADLINE, Points, snapshot_tags
 from provisioner.ops.present import Present, last_day, standing
 from provisioner.ops.quarantine import VERIFY_DEADLINE
 from provisioner.ops.scripts import Login, login_script
@@ -125,7 +126,7 @@ class Restore:
             status = found.status if found else "gone"
             return None if status == "available" else status
 
-        until(self._house, ctx, look, f"copy {name}")
+        until(self._house, ctx, look, f"copy {name}", SNAPSHOT_DEADLINE)
         return {"copied": name}
 
     def beside(self, ctx: StepContext) -> JsonDict:

@@ -15,7 +15,15 @@ from provisioner.model.stack import DatabaseArgs, StackArgs
 from provisioner.model.tenant import Tenant
 from provisioner.ops.backup import active
 from provisioner.ops.cut_off import cut_off, fenced, refuse_upgrading, unrestored, way_out
-from provisioner.ops.desired import confirm_caller, freeze, present_args, present_digest, thaw_args, thaw_target
+from provisioner.ops.desired import (
+    confirm_caller,
+    freeze,
+    known_os,
+    present_args,
+    present_digest,
+    thaw_args,
+    thaw_target,
+)
 from provisioner.ops.drill import own_point, refuse_earlier
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.operations import new_id, resume, unfinished
@@ -103,7 +111,7 @@ def _payload(
         release=source.release,
         schema_version=version.schema_version,
         database_schema=source.schema_version,
-        image_id=house.image(tenant.target, version, tenant.region),
+        image_id=house.image(tenant.target, version, tenant.region, known_os(house, tenant.id, source.release)),
     )
     days = policy.keep_replaced_days + policy.final_days
     return freeze(

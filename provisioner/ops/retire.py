@@ -12,10 +12,10 @@ from provisioner.model.ports import Cloud, Engine, OperationDefinition, Operatio
 from provisioner.model.recovery import PointStatus, RecoveryPoint
 from provisioner.model.stack import StackArgs
 from provisioner.ops.allowed import refuse_early
+from provisioner.ops.awake import wake_database
 from provisioner.ops.desired import thaw_args, thaw_registry, thaw_target, unprotected
 from provisioner.ops.house import House
 from provisioner.ops.leftovers import refuse_leftovers
-from provisioner.ops.points import wake_database
 from provisioner.ops.reaping import clear_all
 
 DEADLINE = 60 * 60.0

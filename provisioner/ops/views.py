@@ -1,7 +1,6 @@
 """`provision list | show | status`: what is known of tenants, each fact with its age."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -37,7 +36,7 @@ class HealthView:
 class TenantView:
     """One tenant as `show` gives it. `machine`, `database`, `stack` and `recovery` are empty until they exist.
     `recovery`: the newest recovery point with its moment, when a restore was last proven, and the day on which an
-    offboarded tenant may be retired."""
+    offboarded tenant may be retired. `drift`: how many differences of each weight the last look found, and when."""
 
     id: str
     state: str
@@ -53,6 +52,7 @@ class TenantView:
     database: dict[str, Any] = field(default_factory=dict)
     stack: dict[str, Any] = field(default_factory=dict)
     recovery: dict[str, Any] = field(default_factory=dict)
+    drift: dict[str, Any] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     cause: str | None = None
     open_operation: str | None = None
@@ -91,17 +91,6 @@ def show(house: House, tenant_id: str, *, probe: bool = True) -> TenantView:
     )
 
 
-def probe_all(house: House, views: Sequence[TenantView]) -> None:
-    """Ask the products of these tenants how they are and record the answers, 16 at once."""
-
-    def one(view: TenantView) -> None:
-        health = house.prober.probe(str(view.url), timeout=PROBE_SECONDS)
-        house.ledger.observe(view.id, "health", dict(asdict(health)))
-
-    with ThreadPoolExecutor(max_workers=16) as pool:
-        list(pool.map(one, [v for v in views if v.url]))
-
-
 def _view(tenant: Tenant | None, record: TenantRecord | None) -> TenantView:
     facts = record.facts if record else {}
     health = facts.get("health")
@@ -130,6 +119,7 @@ def _view(tenant: Tenant | None, record: TenantRecord | None) -> TenantView:
         database=_fact(facts, "database"),
         stack=_fact(facts, "stack"),
         recovery=_recovery(facts),
+        drift={**facts["drift"].value, "looked_at": facts["drift"].at.isoformat()} if "drift" in facts else {},
         labels=dict(tenant.labels) if tenant else {},
         cause=record.cause if record else None,
     )

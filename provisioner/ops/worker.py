@@ -8,19 +8,21 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from functools import partial
 
-from provisioner.model.due import backup_due, drill_due, slot
+from provisioner.model.due import backup_due, drift_due, drill_due, scan_due, slot
 from provisioner.model.json import digest
 from provisioner.model.ledger import Fact, Operation, OperationStatus, TenantRecord
 from provisioner.model.lifecycle import Lifecycle
+from provisioner.model.patch.scan import FACT as PATCHES
 from provisioner.model.ports import Progress
 from provisioner.model.recovery import PointKind, PointStatus, Verdict
 from provisioner.model.tenant import Tenant
-from provisioner.ops import backup, drill, offboard, prune, reaping, rest
+from provisioner.ops import backup, drift, drill, offboard, prune, reaping, rest, watch
 from provisioner.ops.allowed import due_day
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.lanes import NOTHING, Done, Job, Lanes, Patience
 from provisioner.ops.operations import UNFINISHED, resume, unfinished
 from provisioner.ops.operations import find as find_operation
+from provisioner.ops.patch import look as patching
 from provisioner.ops.rollout import find
 from provisioner.ops.rollout.drive import drive
 
@@ -90,6 +92,7 @@ def due(house: House, registry: RegistryView) -> list[Job]:
     tenants, now = {t.id: t for t in registry.tenants()}, house.clock.now()
     jobs = _left_behind(house)
     jobs += _looked("rollouts", lambda: (_driven(house, record.id) for record in find.stranded(house)))
+    jobs += _looked("notices", partial(watch.of_fleet, house, registry))
     for record in house.records():
         jobs += _looked(record.id, partial(_of, house, registry, tenants.get(record.id), record, now))
     return jobs
@@ -112,6 +115,8 @@ def _of(
 ) -> Iterator[Job]:
     if tenant is not None and record.lifecycle is Lifecycle.ACTIVE:
         yield from _of_active(house, registry, tenant, record, now)
+    elif tenant is not None and record.lifecycle is Lifecycle.UPDATING:
+        yield from watch.of_cut_off(house, registry, tenant, record, now)
     elif record.lifecycle is Lifecycle.SUSPENDED:
         yield from _of_suspended(house, registry, record, now)
     elif record.lifecycle is Lifecycle.RETIRED:
@@ -192,6 +197,44 @@ def _of_active(
     # A backup that is gone on with comes before it.
     if _drill_due(house, tenant, record.facts.get("drill"), now, PointStatus.AVAILABLE, PointStatus.CREATING):
         yield Job(tenant.id, "drill", f"every {policy.drill_days} days", partial(_prove, house, registry, tenant))
+    if _drift_due(tenant, record.facts.get("drift"), now):
+        yield Job(tenant.id, "drift", f"every {tenant.drift_hours} h", partial(_look, house, registry, tenant))
+    if _scan_due(tenant, record, now):
+        yield Job(tenant.id, "scan", f"every {tenant.patch.scan_hours} h", partial(_scan, house, tenant))
+    yield from watch.of_active(house, registry, tenant, record, now)
+
+
+def _drift_due(tenant: Tenant, last: Fact | None, now: datetime) -> bool:
+    return drift_due(last.at if last else None, tenant.drift_hours, now)
+
+
+def _look(house: House, registry: RegistryView, tenant: Tenant, _: Progress) -> object:
+    """Somebody may have looked since. What is being changed is looked at when that has ended. A plan that the firewall
+    would refuse was looked at all the same."""
+    if not _drift_due(tenant, house.ledger.fact(tenant.id, "drift"), house.clock.now()):
+        return NOTHING
+    [found] = drift.look(house, registry, [tenant]).tenants
+    if found.error is not None:
+        raise found.error
+    return NOTHING if found.standing == "skipped" else found
+
+
+def _scan_due(tenant: Tenant, record: TenantRecord | None, now: datetime) -> bool:
+    """For patches. A machine that is new is looked at once."""
+    facts = record.facts if record else {}
+    last, serving = facts.get(PATCHES), facts.get("machine")
+    if serving is None:
+        return False
+    other = last is not None and last.value["machine"] != serving.value.get("id")
+    return scan_due(last.at if last else None, tenant.patch.scan_hours, now, other_machine=other)
+
+
+def _scan(house: House, tenant: Tenant, progress: Progress) -> object:
+    """Somebody may have looked since. What is being changed is looked at when that has ended."""
+    due_now = _scan_due(tenant, house.ledger.tenant(tenant.id), house.clock.now())
+    if not due_now or house.ledger.lease(tenant.id) is not None:
+        return NOTHING
+    return patching.scan_one(house, tenant, progress)
 
 
 def _backup_due(house: House, tenant: Tenant, now: datetime) -> bool:

@@ -16,6 +16,7 @@ __all__ = [
     "add_tenant",
     "format_file",
     "load",
+    "override",
     "remove_tenant",
     "schema_text",
     "set_field",
@@ -49,6 +50,16 @@ def set_field(path: Path, field: str, value: "Json", *, today: date | None = Non
     from provisioner.registry.edit import set_field as set_field_
 
     return set_field_(path, field, value, today=today)
+
+
+def override(
+    path: Path, tenant_id: str, settings: Mapping[str, "Json"], *, name: str, reason: str, today: date | None = None
+) -> "Edited":
+    """Let a tenant differ from its tier in these settings, in place; the same again is no change, another value of a
+    setting takes the place of the one before. Raises as `add_tenant`."""
+    from provisioner.registry.edit import override as override_
+
+    return override_(path, tenant_id, settings, name=name, reason=reason, today=today)
 
 
 def remove_tenant(path: Path, tenant_id: str, *, today: date | None = None) -> "Edited":

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from provisioner.model import recovery
+from provisioner.model.patch import policy as patching
 from provisioner.model.rollout import strategy
 from provisioner.registry.files import write_new
 from provisioner.registry.problems import Problem
@@ -55,6 +56,7 @@ def _code() -> str:
     """What this room's code is, and where the defaults are that it fills in: another version of it may refuse what this
     one took."""
     digest = hashlib.sha256()
-    for path in [*sorted(Path(__file__).parent.glob("*.py")), Path(recovery.__file__), Path(strategy.__file__)]:
+    defaults = [Path(file) for file in (recovery.__file__, strategy.__file__, patching.__file__)]
+    for path in [*sorted(Path(__file__).parent.glob("*.py")), *defaults]:
         digest.update(path.read_bytes())
     return digest.hexdigest()

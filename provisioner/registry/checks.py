@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 from functools import cache
 from typing import Any
@@ -29,7 +29,7 @@ from provisioner.registry.validate import validate, words
 
 _GROWS_ONLY = {"root_disk_gib", "database_storage_gib", "database_version", "multi_region_key"}
 """Settings that can't go back: an override of them must not end by itself."""
-_OPTIONAL = {"organizations", "strategies"}
+_OPTIONAL = {"notices", "organizations", "strategies"}
 """Sections that a registry may do without."""
 
 
@@ -66,6 +66,7 @@ class _Checks:
             yield from self._tenant(("tenants", tenant_id), tenant)
         yield from self._images()
         yield from self._quotas()
+        yield from self._os_releases()
         yield from rollout_problems(self._document, self._file)
 
     def warnings(self) -> Iterator[Problem]:
@@ -77,10 +78,11 @@ class _Checks:
                 hint = "take release and pin out, or give the pin a later date"
                 yield self._at((*path, "pin", "expires"), "this pin has expired, and still holds", hint)
             yield from rollout_warnings(self._document, tenant_id, tenant, self._today)
-            for kind in ("overrides", "waivers"):
+            for kind in ("overrides", "waivers", "patch_exceptions"):
                 for number, item in enumerate(getattr(tenant, kind)):
                     if item.expires and item.expires < self._today:
-                        fact = f"this {kind[:-1]} has expired, and is ignored"
+                        what = kind[:-1].replace("_", " ")
+                        fact = f"this {what} has expired, and is ignored"
                         yield self._at((*path, kind, number, "expires"), fact, "delete it, or give it a later date")
 
     def _target(self, name: str, target: TargetEntry) -> Iterator[Problem]:
@@ -117,11 +119,9 @@ class _Checks:
         for version in sorted(self._file.releases, key=version_key):
             release = self._file.releases[version]
             path = ("releases", version)
-            for region, image in release.images.items():
-                if region != "sandbox" and not re.fullmatch(r"ami-[0-9a-f]{8,17}", image):
-                    yield self._at(
-                        (*path, "images", region), f"must be an AMI id like ami-0123456789abcdef0, not '{image}'"
-                    )
+            yield from self._amis((*path, "images"), release.images)
+            for name, images in release.rebuilds.items():
+                yield from self._amis((*path, "rebuilds", name), images)
             yield from self._schema_order((*path, "schema_version"), before, release)
             if release.min_from is not None:
                 yield from self._known("releases", (*path, "min_from"), release.min_from)
@@ -129,6 +129,19 @@ class _Checks:
                     fact = f"must be an earlier release than {version}, not '{release.min_from}'"
                     yield self._at((*path, "min_from"), fact, "it is the oldest release to upgrade from")
             before = release
+
+    def _amis(self, path: Steps, images: Mapping[str, str]) -> Iterator[Problem]:
+        for region, image in images.items():
+            if region != "sandbox" and not re.fullmatch(r"ami-[0-9a-f]{8,17}", image):
+                yield self._at((*path, region), f"must be an AMI id like ami-0123456789abcdef0, not '{image}'")
+
+    def _os_releases(self) -> Iterator[Problem]:
+        known = {name for release in self._file.releases.values() for name in release.rebuilds}
+        for ring in range(4):
+            name = getattr(self._file.os_releases, f"ring_{ring}")
+            if name is not None and name not in known:
+                fact = f"no release has a rebuild on '{name}'"
+                yield self._at(("os_releases", f"ring_{ring}"), fact, suggest(name, known, "OS releases"))
 
     def _schema_order(self, path: Steps, before: ReleaseEntry | None, release: ReleaseEntry) -> Iterator[Problem]:
         if before is None:

@@ -13,7 +13,7 @@ from provisioner.model.suggest import suggest
 from provisioner.registry import splice
 from provisioner.registry.compose import read
 from provisioner.registry.files import check, load, locked, replace_file
-from provisioner.registry.nodes import Document
+from provisioner.registry.nodes import Document, join
 from provisioner.registry.problems import Problem
 from provisioner.registry.registry import Registry
 
@@ -58,6 +58,36 @@ def set_field(path: Path, field: str, value: Json, *, today: date | None = None)
             hint = suggest(steps[1], known, "tenants") if len(steps) > 1 else "name a field: tenants/ID/FIELD"
             raise UsageError(f"can't set {field} in {path}", hint=hint)
         return _spliced(registry.document, steps, value)
+
+    return _edit(path, change, today)
+
+
+def override(
+    path: Path, tenant_id: str, settings: Mapping[str, Json], *, name: str, reason: str, today: date | None = None
+) -> Edited:
+    """See `provisioner.registry.override`."""
+    steps = ("tenants", tenant_id, "overrides")
+
+    def change(registry: Registry) -> str | None:
+        registry.tenant(tenant_id)
+        found = registry.document.find(steps)
+        before = list((found[1].data or ()) if found else ())
+        kept = [o for o in before if o["setting"] not in settings or _same(o["value"], settings[o["setting"]])]
+        there = {o["setting"] for o in kept}
+        new = [
+            {"setting": setting, "value": value, "name": name, "reason": reason}
+            for setting, value in settings.items()
+            if setting not in there
+        ]
+        if not new:
+            return None
+        if found is not None and "#" in registry.document.text[found[1].start.index : found[1].end.index]:
+            line, _ = registry.document.position(steps)
+            raise ProvisionError(
+                f"can't edit {join(steps)} in place: a comment stands in it; nothing was written",
+                hint=f"edit {registry.document.file} line {line} by hand, then: provision apply {tenant_id}",
+            )
+        return _spliced(registry.document, steps, [*kept, *new])
 
     return _edit(path, change, today)
 

@@ -48,8 +48,12 @@ _WAVE = r"^(?:ring [0-3]|[1-9]\d?%|100%|rest)$"
 _BUDGET = r"^\d\d?%$"
 _STATE = r"^(?:s3|postgres|file)://\S+$"
 _IMAGE = r"^(?:sandbox|[a-z]{2}(?:-[a-z]+)+-\d)$"
+_OS_RELEASE = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+_DOCUMENT = r"^[A-Za-z0-9_.-]{3,128}$"
 _SECRETS = r"^awskms://\S+$"
 _LEDGER = r"^(?:postgresql(?:\+psycopg)?|sqlite)://\S+$"
+REFERENCE = r"^(?:env:[A-Z_][A-Z0-9_]*|file:/\S+)$"
+WEBHOOK = r"^(?:https://[^\s@]+|http://(?:127\.0\.0\.1|localhost)(?::\d+)?(?:/\S*)?|env:[A-Z_][A-Z0-9_]*|file:/\S+)$"
 
 _ID_WORDS = "lower-case letters, digits and single hyphens, beginning with a letter, ending with a letter or digit"
 WORDS = {
@@ -66,6 +70,8 @@ WORDS = {
     _DATABASE: "an RDS instance class like db.t4g.micro",
     _POSTGRES: 'a version of PostgreSQL like "17" or "17.4"',
     _IMAGE: "an AWS region like eu-west-1, or sandbox",
+    _DOCUMENT: "the name of an SSM document: 3 to 128 letters, digits and . _ -",
+    _OS_RELEASE: "the name of an OS release: letters, digits and . _ -",
     _ROLE: "arn:aws:iam::ACCOUNT:role/NAME",
     _KEY: "alias/NAME or the ARN of a KMS key",
     _MOMENT: "a day like 2027-01-31, or a time in UTC like 2027-01-31T18:00Z",
@@ -73,6 +79,8 @@ WORDS = {
     _STATE: "s3://BUCKET, postgres://HOST/DATABASE or file://FOLDER",
     _SECRETS: "awskms://KEY",
     _LEDGER: "postgresql://USER@HOST/DATABASE or sqlite:///FILE",
+    REFERENCE: "env:NAME or file:/PATH",
+    WEBHOOK: "https://HOST/PATH (http:// to this machine only), env:NAME or file:/PATH",
 }
 """What a pattern wants, in words: `must be ...`."""
 
@@ -210,6 +218,8 @@ Errors = Annotated[
 Ring = Annotated[int, Field(ge=0, le=3)]
 LogDays = Annotated[int, AfterValidator(_log_days), WithJsonSchema({"type": "integer", "enum": list(LOG_DAYS)})]
 ImageKey = Annotated[str, _text(_IMAGE)]
+SsmDocument = Annotated[str, _text(_DOCUMENT, longest=128)]
+OsRelease = Annotated[str, _text(_OS_RELEASE, longest=63)]
 Setting = Annotated[str, BeforeValidator(_setting), WithJsonSchema({"type": "string", "enum": list(SETTINGS)})]
 SettingValue = Annotated[str | int | bool, BeforeValidator(_simple, json_schema_input_type=str | int | bool)]
 SECTION = BeforeValidator(_nothing)

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from provisioner.model.errors import UsageError
+from provisioner.model.fleet.notice import Endpoint
 from provisioner.model.rollout.strategy import Strategy
 from provisioner.model.suggest import suggest
 from provisioner.model.tenant import Freeze, Organization, Release, Target, Tenant, Tier
@@ -55,6 +56,8 @@ class Registry:
         )
         self.strategies: Mapping[str, Strategy] = _each(plain["strategies"], resolve.strategy)
         self.freezes: tuple[Freeze, ...] = tuple(map(resolve.freeze, plain["freezes"]))
+        self.notices: tuple[Endpoint, ...] = tuple(resolve.endpoint(n, e) for n, e in plain["notices"].items())
+        self.os_releases: Mapping[int, str] = MappingProxyType(resolve.os_releases(plain["os_releases"]))
         self.default_target = _one("target", target or plain["defaults"]["target"], self.targets, path)
         self._reading = reading
         self._resolved: dict[str, Tenant] = {}

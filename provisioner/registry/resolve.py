@@ -6,6 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from provisioner.model.fleet.needs import Weight
+from provisioner.model.fleet.notice import Endpoint
+from provisioner.model.patch.policy import PatchException, PatchPolicy
 from provisioner.model.recovery import BackupPolicy
 from provisioner.model.rollout.strategy import Gate, Strategy
 from provisioner.model.tenant import (
@@ -45,13 +48,20 @@ def target(name: str, entry: Plain) -> Target:
 def tier(name: str, entry: Plain) -> Tier:
     """A tier under its name."""
     sizing = Sizing(**{f.name: entry[f.name] for f in fields(Sizing)})
-    return Tier(name, sizing, entry["description"], BackupPolicy(**entry["backup"]))
+    backup, patch = BackupPolicy(**entry["backup"]), PatchPolicy.of(entry["patch"])
+    return Tier(name, sizing, entry["description"], backup, entry["drift_hours"], patch)
 
 
 def release(version: str, entry: Plain, folder: Path) -> Release:
     """A release; its sandbox image is a directory, found from the registry's folder."""
-    images = {k: str(folder / v) if k == "sandbox" else v for k, v in entry["images"].items()}
-    return Release(**{**entry, "version": version, "images": images})
+    rebuilds = {name: _images(images, folder) for name, images in entry["rebuilds"].items()}
+    hooks = {moment: document for moment, document in entry["patch_hooks"].items() if document is not None}
+    made = {"images": _images(entry["images"], folder), "rebuilds": rebuilds, "patch_hooks": hooks}
+    return Release(**{**entry, "version": version, **made})
+
+
+def _images(entry: Plain, folder: Path) -> dict[str, str]:
+    return {k: str(folder / v) if k == "sandbox" else v for k, v in entry.items()}
 
 
 def strategy(name: str, entry: Plain) -> Strategy:
@@ -64,6 +74,16 @@ def freeze(entry: Plain) -> Freeze:
     """A freeze between two times or days."""
     start, end = begin_of(entry["from"]), end_of(entry["until"])
     return Freeze(start, end, entry["reason"], entry["name"], tuple(entry["rings"]))
+
+
+def os_releases(entry: Plain) -> dict[int, str]:
+    """By ring, where one is said."""
+    return {ring: entry[f"ring_{ring}"] for ring in range(4) if entry[f"ring_{ring}"]}
+
+
+def endpoint(name: str, entry: Plain) -> Endpoint:
+    """Who is told, under its name."""
+    return Endpoint(name, entry["url"], entry["secret"], Weight[entry["least"].upper()], tuple(entry["topics"]))
 
 
 def begin_of(text: str) -> datetime:
@@ -110,6 +130,9 @@ def tenant(
         waivers=tuple(Waiver(**{**w, "expires": date.fromisoformat(w["expires"])}) for w in entry["waivers"]),
         name=entry["name"],
         backup=tier.backup,
+        drift_hours=tier.drift_hours,
+        patch=tier.patch,
+        patch_exceptions=tuple(map(PatchException.of, entry["patch_exceptions"])),
     )
 
 

@@ -8,8 +8,11 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from provisioner.model.recovery import BackupPolicy
+from provisioner.model.tenant import DRIFT_HOURS
 from provisioner.registry import fields as f
 from provisioner.registry.entry import RECORD, Entry
+from provisioner.registry.notices import NOTICE, NoticeEntry
+from provisioner.registry.patching import OsReleasesEntry, PatchEntry, PatchExceptionEntry, PatchHooksEntry
 from provisioner.registry.policy import Policy, Update, forbidden, live, replace, restart
 from provisioner.registry.strategies import FREEZE, HOLD, ROLLOUT, FreezeEntry, HoldEntry, StrategyEntry
 
@@ -192,6 +195,12 @@ class TierEntry(Entry):
     backup: Annotated[BackupEntry, f.SECTION, live("see its fields", "nothing: it holds at once")] = Field(
         default_factory=BackupEntry, description="Recovery points: how often, how long, how fast, and when proven."
     )
+    drift_hours: Annotated[int, Field(ge=1, le=168), _SCHEDULE] = Field(
+        default=DRIFT_HOURS, description="Hours from one look for changes by hand to the next."
+    )
+    patch: Annotated[PatchEntry, f.SECTION, live("see its fields", "nothing: it holds at once")] = Field(
+        default_factory=PatchEntry, description="Patches of the operating system: by when, and how often it is looked."
+    )
 
 
 class ReleaseEntry(Entry):
@@ -214,6 +223,16 @@ class ReleaseEntry(Entry):
     ] = Field("code-only", description="What going back takes.")
     min_from: Annotated[f.Version | None, RECORD] = Field(None, description="Oldest release to upgrade from.")
     yanked: Annotated[f.Words | None, RECORD] = Field(None, description="Why nobody may be brought to it any more.")
+    rebuilds: Annotated[
+        dict[f.OsRelease, dict[f.ImageKey, f.Words]],
+        f.SECTION,
+        live("one may be added; images that tenants run must stay as they are", "provision patch plan"),
+    ] = Field(default_factory=dict, description="The same release on newer operating systems: OS release -> images.")
+    patch_hooks: Annotated[
+        PatchHooksEntry, f.SECTION, live("the next installation of patches has them", "provision patch install")
+    ] = Field(
+        default_factory=PatchHooksEntry, description="What runs on its machines around an installation of patches."
+    )
 
 
 class OrganizationEntry(Entry):
@@ -299,6 +318,9 @@ class TenantEntry(Entry):
     waivers: Annotated[tuple[WaiverEntry, ...], Field(strict=False), RECORD] = Field(
         (), description="Stateful changes that are allowed."
     )
+    patch_exceptions: Annotated[tuple[PatchExceptionEntry, ...], Field(strict=False), RECORD] = Field(
+        (), description="Advisories that it may go without for a while."
+    )
 
 
 class RegistryFile(Entry):
@@ -324,6 +346,12 @@ class RegistryFile(Entry):
     )
     freezes: Annotated[tuple[FreezeEntry, ...], Field(strict=False), f.LIST, FREEZE] = Field(
         (), description="When nobody may be changed by a rollout."
+    )
+    os_releases: Annotated[OsReleasesEntry, f.SECTION, live("see its fields", "provision patch plan")] = Field(
+        default_factory=OsReleasesEntry, description="Operating systems of machines that are patched by replacement."
+    )
+    notices: Annotated[dict[f.Name, Annotated[NoticeEntry, f.SECTION]], f.SECTION, NOTICE] = Field(
+        default_factory=dict, description="Who is told when something needs a person."
     )
     organizations: Annotated[dict[f.Name, OrganizationEntry], f.SECTION, _NAMES] = Field(
         default_factory=dict, description="Groups of tenants under one owner."

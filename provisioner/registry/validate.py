@@ -49,7 +49,7 @@ def _sound_parts(data: Mapping[str, Any], wrong: list[tuple[str | int, ...]]) ->
         elif is_section:
             parts[name] = {}
         elif name not in bad_sections:
-            parts[name] = kind.model_validate(raw) if is_model(kind) else raw
+            parts[name] = kind.model_validate({} if raw is None else raw) if is_model(kind) else raw
     parts.setdefault("defaults", DefaultsEntry.model_construct(target="", tier="", channel=""))
     return RegistryFile.model_construct(**parts)
 

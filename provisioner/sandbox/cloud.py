@@ -11,7 +11,7 @@ from typing import Any
 
 import moto
 
-from provisioner.sandbox import blocks, databases, images, info, machines, missing, provider, strict, truth
+from provisioner.sandbox import blocks, databases, images, info, machines, meters, missing, provider, strict, truth
 from provisioner.sandbox.addresses import Addresses
 from provisioner.sandbox.control import Control
 from provisioner.sandbox.faults import Faults
@@ -50,7 +50,8 @@ class SandboxCloud:
             commit=self._store.commit,
             run=_in_background,
         )
-        self._parts: list[Part] = [*databases.parts(), *machines.parts()]
+        bodies = [*databases.parts(), *machines.parts()]
+        self._parts: list[Part] = [*bodies, *meters.parts(bodies)]
         self._info: info.SandboxInfo | None = None
 
     def start(self) -> None:

@@ -10,6 +10,9 @@ _ENFORCED = (
     "every machine is a process of its own that runs its image",
     "Elastic IPs and load balancers forward to their targets only",
     "SSM commands run on their machine",
+    "CPU and disk of machines, and CPU, storage and connections of databases, are measured on the bodies",
+    "alarms are evaluated: of these, status checks, and unhealthy targets and 5xx answers behind balancers",
+    "packages of machines are installed and patched, each on its own disk",
     "access keys must be the operator's, an IAM user's, or a role session's that hasn't expired",
 )
 _NOT_ENFORCED = (
@@ -18,7 +21,7 @@ _NOT_ENFORCED = (
     "KMS keys encrypt no disks and no databases",
     "routes, NAT gateways, VPC endpoints and flow logs carry no traffic",
     "Multi-AZ has no standby",
-    "alarms are kept, never evaluated",
+    "memory of databases and CPU credits are not measured: alarms on them know nothing",
     "notifications and mails are not sent",
     "quotas are not enforced",
 )

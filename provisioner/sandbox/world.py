@@ -5,9 +5,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import RLock
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from provisioner.sandbox.addresses import Addresses
+
+
+class Measured(NamedTuple):
+    """A metric of CloudWatch at one moment."""
+
+    namespace: str
+    metric: str
+    dimensions: dict[str, str]
+    value: float
 
 
 @dataclass(slots=True)
@@ -57,3 +66,11 @@ class Part(Protocol):
 
     def stop(self) -> None:
         """End all bodies in order, keep their data. `sandbox stop` calls it; kill -9 does not."""
+
+
+@runtime_checkable
+class Measuring(Protocol):
+    """A part that knows metrics of its own."""
+
+    def measure(self) -> list[Measured]:
+        """What there is since the last call. Called on the meters' thread, without the world's lock."""

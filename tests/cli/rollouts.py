@@ -90,7 +90,7 @@ class Steps:
         cause = self.causes.get(task.tenant)
         if cause is not None:
             return Ended(task.tenant, StepState.FAILED, cause, operation=task.operation)
-        self._house.ledger.assign_release(task.tenant, task.plan.release)
+        self._house.ledger.assign_release(task.tenant, task.plan.goal(task.tenant))
         return Ended(task.tenant, StepState.SUCCEEDED, operation=task.operation)
 
     def back(self, task: Task, progress: Progress) -> Ended:
@@ -110,6 +110,7 @@ class Fleet:
         monkeypatch.setenv("PROVISION_HOME", str(self.home))
         monkeypatch.setenv("PROVISION_REGISTRY", str(self.registry))
         monkeypatch.setattr("provisioner.ops.rollout.drive.UpgradeSteps", Steps)
+        monkeypatch.setattr("provisioner.ops.rollout.drive.PatchSteps", Steps)
         monkeypatch.setattr(Steps, "causes", {})
         self.ledger = open_ledger(f"sqlite:///{self.home / 'ledger.db'}", SystemClock())
         for tenant in IDS:

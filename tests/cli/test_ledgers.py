@@ -49,6 +49,14 @@ NAMING = [
     "rollout rehearse 1.2.0 acme",
     "rollout skip acme",
     "rollout retry-failed acme",
+    "drift acme",
+    "forecast acme",
+    "resize acme --disk 40",
+    "skew --tenant acme",
+    "patch scan acme",
+    "patch plan acme",
+    "patch install acme --yes",
+    "patch report acme",
 ]
 
 

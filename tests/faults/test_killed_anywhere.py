@@ -8,12 +8,13 @@ import time
 import pytest
 
 from tests.faults.converging import converges
-from tests.installation import EXHAUSTIVE, Installation
+from tests.installation import EXHAUSTIVE, Installation, only_exhaustive
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults]
 
 
-@pytest.mark.parametrize("seed", range(3 if EXHAUSTIVE else 1))
+@only_exhaustive
+@pytest.mark.parametrize("seed", range(3))
 def test_killed_at_a_random_time(installation: Installation, seed: int) -> None:
     tenant = f"random-{seed}"
     process = installation.start("new-tenant", tenant, "--tier", "trial")

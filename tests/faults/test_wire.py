@@ -60,6 +60,7 @@ def test_passing_faults_are_survived(installation: Installation, name: str, rule
     one_of_each(installation, tenant)
 
 
+@only_exhaustive
 def test_no_capacity_is_reported_and_the_same_command_goes_on_when_there_is(installation: Installation) -> None:
     fault(installation, "no-capacity", "--service", "ec2", "--operation", "RunInstances")
     failed = installation.run("new-tenant", "nocap", "--tier", "trial")

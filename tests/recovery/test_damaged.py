@@ -84,6 +84,7 @@ def test_no_sentinel_row(suspect: Suspect) -> None:
     assert "the last drill was failed" in standing["breaches"]
 
 
+@only_exhaustive
 def test_a_wrong_schema_version(suspect: Suspect) -> None:
     """In the product's own table, and in the sentinel."""
     suspect.body.sql(
@@ -161,6 +162,7 @@ def test_a_key_that_goes_while_it_is_restored(suspect: Suspect) -> None:
     suspect.installation.control.clear_faults()
 
 
+@only_exhaustive
 def test_a_cluster_that_does_not_start(suspect: Suspect) -> None:
     (suspect.body.folder / "global/pg_control").write_bytes(bytes(PAGE))
     assert "incompatible-restore" in suspect.fails("restore")

@@ -1,9 +1,13 @@
 """A sandbox daemon of its own for a test module."""
 
+import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +15,11 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from provisioner.sandbox import bodies, info
+from provisioner.sandbox import bodies, info, packages
 from provisioner.sandbox.client import SandboxClient, SandboxInfo
+
+METER_SECONDS = "PROVISION_SANDBOX_METER_SECONDS"
+FEED = "PROVISION_SANDBOX_FEED"
 
 
 class Sandbox:
@@ -33,6 +40,36 @@ class Sandbox:
             aws_secret_access_key=self.info.secret_access_key,
             config=Config(**config),
         )
+
+    def latest(self, namespace: str, metric: str, **dimensions: str) -> float | None:
+        """What CloudWatch has measured last, within minutes."""
+        asked = {
+            "Metric": {
+                "Namespace": namespace,
+                "MetricName": metric,
+                "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
+            },
+            "Period": 1,
+            "Stat": "Average",
+        }
+        now = datetime.now(UTC)
+        found = self.client("cloudwatch").get_metric_data(
+            MetricDataQueries=[{"Id": "m", "MetricStat": asked}],
+            StartTime=now - timedelta(minutes=5),
+            EndTime=now + timedelta(minutes=1),
+        )["MetricDataResults"][0]["Values"]
+        return float(found[0]) if found else None
+
+    @contextmanager
+    def installing(self, package: str, script: str) -> Iterator[None]:
+        """Run this script in place of a package's own when its newest version is installed."""
+        file = self.home.parent / "feed.json"
+        before = file.read_text()
+        feed = json.loads(before)
+        feed["packages"][package][-1]["install"] = script
+        file.write_text(json.dumps(feed))
+        yield
+        file.write_text(before)
 
     def kill(self) -> None:
         """kill -9 the daemon and nothing else; returns when it is gone."""
@@ -58,8 +95,15 @@ class Sandbox:
 
 
 @pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """A daemon for the module; tests of one module share it and its state."""
-    running = Sandbox(tmp_path_factory.mktemp("sandbox") / "home")
-    yield running
-    running.end()
+def sandbox(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    """A daemon for the module; tests of one module share it and its state. It measures each second for a module that
+    says `MEASURED`, which costs some CPU."""
+    home = tmp_path_factory.mktemp("sandbox") / "home"
+    shutil.copy(Path(packages.__path__[0], "feed.json"), home.parent)
+    with pytest.MonkeyPatch.context() as patch:
+        if getattr(request.module, "MEASURED", False):
+            patch.setenv(METER_SECONDS, "1")
+        patch.setenv(FEED, str(home.parent / "feed.json"))
+        running = Sandbox(home)
+        yield running  # with them: a daemon that is started again needs them, too
+        running.end()

@@ -245,6 +245,7 @@ def no_policy_allows_a_whole_service(recording: Recording) -> Iterator[str]:
         Mutation("iam:RolePolicy", "policy", _policy("kms:Decrypt")),
         Mutation("iam:RolePolicy", "policy", _policy("secretsmanager:GetSecretValue")),
         Mutation("iam:RolePolicy", "policy", _policy("ssm:GetParameter")),
+        Mutation("iam:RolePolicy", "policy", _policy("cloudwatch:PutMetricData")),
         Mutation("iam:RolePolicy", "policy", _policy("s3:GetObject", resource="arn:aws:s3:::*")),
     ),
 )
@@ -254,7 +255,9 @@ def roles_reach_their_own_tenant_only(recording: Recording) -> Iterator[str]:
         for action in statement["Action"] if wide else ():
             service, _, verb = action.partition(":")
             agent = service in ("ssmmessages", "ec2messages") or (service == "ssm" and "Parameter" not in verb)
-            if not (agent or action == "logs:DescribeLogGroups"):
+            own = statement.get("Condition", {}).get("StringEquals", {}).get("cloudwatch:namespace")
+            metrics = action == "cloudwatch:PutMetricData" and own == f"provision/{recording.args.tenant}"
+            if not (agent or metrics or action == "logs:DescribeLogGroups"):
                 yield f"{name} allows {action} on {wide}"
 
 

@@ -48,7 +48,7 @@ class EmbeddedEngine:
                 run.message("the state has unfinished operations; the next run settles them first")
             self._make(run)
             run.raise_failures("preview")
-            return Plan(tuple(run.steps))
+            return Plan(tuple(run.steps), tuple(run.drift))
 
     def up(self, stack: Stack, options: RunOptions = _DEFAULTS) -> RunResult:
         """See the port."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from provisioner.engines.embedded.checkpoint import Pending, renamed
+from provisioner.engines.embedded.differences import Known, differences
 from provisioner.engines.embedded.diffs import NO_DIFF, Diff, compared
 from provisioner.engines.embedded.provider import InitError, ProviderError
 from provisioner.engines.embedded.run import Run, Stopped
@@ -66,6 +67,11 @@ def _read(run: Run, old: Resource, *, report: bool) -> Resource | None:
             asked = provider.diff(new.urn, new.id, (inputs, read.outputs), old.inputs, old.ignore_changes)
             diff = compared(asked, inputs, old.inputs, old.ignore_changes)
         op = StepOp.REFRESH if diff.some else StepOp.SAME
+    if op is not StepOp.SAME:
+        found = None if new is None else Known(new.inputs, new.outputs)
+        run.drift += differences(
+            old.urn, Known(old.inputs, old.outputs), found, [change.path for change in diff.changes()]
+        )
     if report:
         run.report(op, old, old, diff)
     run.emit(EventKind.RESOURCE_DONE, name=name_of(old.urn), op=op, type_=old.type)

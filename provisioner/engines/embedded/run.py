@@ -12,7 +12,7 @@ from provisioner.engines.embedded.journal import Journal, Write
 from provisioner.engines.embedded.registry import Registry
 from provisioner.engines.embedded.secrets import Cipher
 from provisioner.engines.embedded.state import Resource, name_of
-from provisioner.model.change import Event, EventKind, Step, StepOp
+from provisioner.model.change import Difference, Event, EventKind, Step, StepOp
 from provisioner.model.errors import CancelledError, EngineError, ProvisionError, TimedOutError
 from provisioner.model.ports import RunOptions, Stack
 
@@ -49,6 +49,7 @@ class Run:
         self.planning = threading.RLock()
         self.slots = threading.BoundedSemaphore(max(1, options.parallel))
         self.steps: list[Step] = []
+        self.drift: list[Difference] = []
         self.failures: list[str] = []
         self.errored: set[str] = set()
         self.stopped: Reason | None = None

@@ -94,7 +94,8 @@ class PulumiCliEngine:
         protected resource would go, the CLI looks no further: the plan is what it had seen, that one flagged."""
         call = self._call("preview", stack, options)
         if self._asker.export(call.folder, call.limit) is not None:
-            return Plan(self._once(call).steps)
+            outcome = self._once(call)
+            return Plan(outcome.steps, outcome.drift)
         # A folder beside: settings that this preview makes are not the stack's.
         with tempfile.TemporaryDirectory(prefix="preview-", dir=self._root) as scratch:
             state = Path(scratch, "state")

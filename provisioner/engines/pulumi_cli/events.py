@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from provisioner.engines.embedded.differences import Known, differences
 from provisioner.engines.embedded.state import GUARDS, STACK_TYPE, name_of, type_of
-from provisioner.model.change import Event, EventKind, PropertyChange, Step, StepOp
+from provisioner.model.change import Difference, Event, EventKind, PropertyChange, Step, StepOp
 from provisioner.model.json import Json
 
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
@@ -56,6 +57,7 @@ class Recorder:
     stack: str
     progress: Callable[[Event], None] | None
     steps: list[Step] = field(default_factory=list)
+    drift: list[Difference] = field(default_factory=list)
     outputs: dict[str, Json] = field(default_factory=dict)
     failures: dict[str, Failure] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
@@ -123,6 +125,8 @@ class Recorder:
 
     def _after(self, meta: Any) -> None:
         self._open.pop(meta.urn, None)
+        if self.verb == "preview" and _word(meta.op) == "refresh":
+            self.drift += _drift(meta)
         op = self._op(meta)
         if op is None or self.verb == "preview":
             return
@@ -200,6 +204,19 @@ def _changes(meta: Any) -> tuple[PropertyChange, ...]:
         return tuple(PropertyChange(path, kind.endswith("replace")) for path, kind in sorted(found.items()))
     replacing = set(meta.keys or ())
     return tuple(PropertyChange(key, key in replacing) for key in sorted({*(meta.diffs or ()), *replacing}))
+
+
+def _drift(meta: Any) -> list[Difference]:
+    """What a refresh ahead of a preview has found, by the engine's own comparison: that of the inputs as they stand
+    would take other words for the same thing as a difference."""
+    old, new = meta.old, meta.new
+    if old is None or meta.provider == "" or meta.type.startswith("pulumi:"):
+        return []
+    known = Known(old.inputs or {}, old.outputs or {})
+    if new is None:
+        return differences(meta.urn, known, None, ())
+    found = Known(new.inputs or {}, new.outputs or {})
+    return differences(meta.urn, known, found, [change.path for change in _changes(meta)])
 
 
 def _internal(meta: Any) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from provisioner.engines.pulumi_cli.cli import Cli
-from provisioner.model.change import Event, Step
+from provisioner.model.change import Difference, Event, Step
 from provisioner.model.json import Json
 
 _NOWHERE = logging.NullHandler()
@@ -38,6 +38,7 @@ class Outcome:
     the rest can't be trusted, None where it can."""
 
     steps: tuple[Step, ...] = ()
+    drift: tuple[Difference, ...] = ()
     outputs: dict[str, Json] = field(default_factory=dict)
     failures: tuple[str, ...] = ()
     code: int = 0
@@ -100,4 +101,4 @@ def run(job: Job, progress: Callable[[Event], None] | None) -> Outcome:
         recorder.distrust(str(error))
     recorder.finish()
     failures = tuple(str(f) for f in recorder.failures.values()) if code else ()
-    return Outcome(tuple(recorder.steps), recorder.outputs, failures, code, said, recorder.doubt)
+    return Outcome(tuple(recorder.steps), tuple(recorder.drift), recorder.outputs, failures, code, said, recorder.doubt)

@@ -239,3 +239,8 @@ MONITORING = [
     "logs:PutLogEvents",
     "logs:PutRetentionPolicy",
 ]
+
+DOCUMENTS = ("AWS-RunPatchBaseline", "AWS-RunPatchBaselineWithHooks", "AWS-RunShellScript")
+"""Of SSM, that run on tenants' machines."""
+SEE_COMMANDS = ["ssm:DescribeInstanceInformation", "ssm:GetCommandInvocation"]
+SEE_PATCHES = ["ssm:DescribeInstancePatches", "ssm:DescribeInstancePatchStates"]

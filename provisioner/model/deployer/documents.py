@@ -10,6 +10,7 @@ from provisioner.model.deployer.databases import databases
 from provisioner.model.deployer.names import DRILL, ROLES, physical
 from provisioner.model.deployer.place import Condition, Place, Statement, statement
 from provisioner.model.errors import UsageError
+from provisioner.model.stack import metrics_namespace
 from provisioner.model.tenant import CloudKind, Target
 
 Document = dict[str, Any]
@@ -54,6 +55,12 @@ def boundary(target: Target) -> Document:
             statement("Bucket", ["s3:ListBucket"], [bucket], itself),
             statement("Objects", ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"], [f"{bucket}/*"], itself),
             statement("Logs", _LOGS, [place.arn("logs", f"log-group:/provision/{MACHINE}/*")], itself),
+            statement(
+                "Metrics",
+                ["cloudwatch:PutMetricData"],
+                ["*"],
+                {**itself, "StringEquals": {"cloudwatch:namespace": metrics_namespace(MACHINE)}},
+            ),
             # RDS's enhanced monitoring writes all databases' figures into this one group.
             statement("Monitoring", MONITORING, [place.arn("logs", "log-group:RDS*")]),
             statement("SeeLogs", ["logs:DescribeLogGroups"], ["*"]),

@@ -18,6 +18,7 @@ ALARMS = (
     "database-space",
     "machine-cpu",
     "machine-cpu-credit",
+    "machine-disk",
     "machine-status",
 )
 DRILL = "d??????-machine"

@@ -11,6 +11,7 @@ from provisioner.model.deployer.actions import (
     BALANCERS,
     BUCKET,
     CERTIFICATES,
+    DOCUMENTS,
     KEYS,
     LOGS,
     PROFILES,
@@ -18,6 +19,8 @@ from provisioner.model.deployer.actions import (
     READ_EC2,
     ROLES,
     SECRETS,
+    SEE_COMMANDS,
+    SEE_PATCHES,
     TOPICS,
     UNTAG,
 )
@@ -84,6 +87,7 @@ def network(place: Place) -> list[Statement]:
         "ec2:ModifyVpcAttribute",
         "ec2:ModifyVpcEndpoint",
         "ec2:MonitorInstances",
+        "ec2:RebootInstances",
         "ec2:ReleaseAddress",
         "ec2:ReplaceRoute",
         "ec2:ReplaceRouteTableAssociation",
@@ -238,7 +242,7 @@ def front(place: Place) -> list[Statement]:
 
 
 def watch(place: Place) -> list[Statement]:
-    """Alarms, topics, commands on machines, and the account's limits."""
+    """Alarms, metrics, topics, commands on machines, and the account's limits."""
     machines = {"StringEquals": {"ssm:resourceTag/provision:tenant": TENANT}}
     return [
         statement("Topics", TOPICS, topics(place)),
@@ -246,11 +250,13 @@ def watch(place: Place) -> list[Statement]:
         statement("LookAtTopics", ["sns:ListTagsForResource"], [place.arn("sns", physical("*"))]),
         statement("Alarms", ALARMS, alarms(place)),
         statement("SeeAlarms", ["cloudwatch:DescribeAlarms"], [place.arn("cloudwatch", "alarm:*")]),
+        statement("SeeMetrics", ["cloudwatch:GetMetricData"], ["*"]),
         statement(
             "LookAtAlarms", ["cloudwatch:ListTagsForResource"], [place.arn("cloudwatch", f"alarm:{physical('*')}")]
         ),
         statement("Commands", ["ssm:SendCommand"], [place.arn("ec2", "instance/*")], machines),
-        statement("CommandWords", ["ssm:SendCommand"], ["arn:aws:ssm:*::document/AWS-RunShellScript"]),
-        statement("SeeCommands", ["ssm:DescribeInstanceInformation", "ssm:GetCommandInvocation"], ["*"]),
+        statement("CommandWords", ["ssm:SendCommand"], [f"arn:aws:ssm:*::document/{name}" for name in DOCUMENTS]),
+        statement("SeeCommands", SEE_COMMANDS, ["*"]),
+        statement("SeePatches", SEE_PATCHES, [place.arn("ec2", "instance/*")], machines),
         statement("SeeLimits", ["servicequotas:GetAWSDefaultServiceQuota", "servicequotas:GetServiceQuota"], ["*"]),
     ]

@@ -65,14 +65,14 @@ def _forward(view: View) -> Decision:
         return unproven
     moved = len(view.of(_S.SUCCEEDED))
     if view.plan.waves and not moved:
-        cause = f"nobody was moved to {view.plan.release}"
+        cause = f"nobody was {view.plan.moved}"
         again = view.verb("retry-failed", next(iter(view.rows)))
         return view.stop(RolloutStatus.PAUSED, cause, f"{again}, or {view.verb('abort')}")
     counted = Counter(str(row.state) for row in view.rows.values() if row.state is not _S.SUCCEEDED)
     rest = "".join(f", {number} {state}" for state, number in sorted(counted.items()))
     why = stays(view.plan, view.rows.values()) if view.plan.channel else None
     channel = f"; channel {view.plan.channel} stays where it is: {why}" if why else ""
-    cause = f"{moved} on {view.plan.release}{rest}{channel}"
+    cause = f"{moved} {view.plan.reached}{rest}{channel}"
     return Decision(status=RolloutStatus.SUCCEEDED, cause=cause, hint=view.verb("status"))
 
 

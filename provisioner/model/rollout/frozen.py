@@ -5,13 +5,16 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 from provisioner.model.json import Json, JsonDict, digest
 from provisioner.model.rollout.strategy import Gate, Strategy
 from provisioner.model.rollout.verdict import Migration, Undo
 from provisioner.model.rollout.windows import earliest
 from provisioner.model.tenant import Freeze, Window
+
+Work = Literal["upgrade", "patch"]
+"""What a rollout does with its tenants."""
 
 
 class Why(StrEnum):
@@ -39,7 +42,8 @@ class Why(StrEnum):
 class PlannedTenant:
     """One step. `earliest`: before that it can't be its turn, if all before it goes well; `reason`: why not earlier.
     `migration` and `undo`: of all releases that the step goes over. `verdict`: what undoing it takes and loses.
-    `mends`: it is ill, and that doesn't keep it from being moved."""
+    `mends`: it is ill, and that doesn't keep it from being moved. `os_release`: where patches come with another
+    machine, what that is to be on; None where they are installed, and in an upgrade."""
 
     id: str
     ring: int
@@ -53,6 +57,7 @@ class PlannedTenant:
     window: Window | None = None
     time_zone: str = "UTC"
     mends: bool = False
+    os_release: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +81,19 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class RolloutPlan:
-    """Who is moved to a release, in which waves, under which rules. `release_digest`: of the release as the registry
-    had it; `channel`: moves when the last wave is done (None: none does, and `stays` says why), and was at
+    """Who is moved to a release, or patched, in which waves, under which rules. `release`: what is rolled out; of
+    patches a name for people, and what only a release has is None then. `release_digest`: of the release as the
+    registry had it; `channel`: moves when the last wave is done (None: none does, and `stays` says why), and was at
     `channel_from`; `of_channel`: whose followers are moved. `there` and `behind`: how many of the followers are on the
-    release already, and how many are left out for another reason."""
+    release already, and how many are left out for another reason. `now`: neither windows nor freezes are waited for."""
 
     release: str
-    release_digest: str
-    schema_version: int
+    release_digest: str | None
+    schema_version: int | None
     target: str
     channel: str | None
     channel_from: str | None
-    of_channel: str
+    of_channel: str | None
     stays: str | None
     there: int
     behind: int
@@ -96,6 +102,8 @@ class RolloutPlan:
     made_at: datetime
     waves: tuple[Wave, ...]
     left_out: tuple[LeftOut, ...]
+    work: Work = "upgrade"
+    now: bool = False
 
     @cached_property
     def digest(self) -> str:
@@ -106,6 +114,25 @@ class RolloutPlan:
     def tenants(self) -> dict[str, PlannedTenant]:
         """All that are moved, by id, in order."""
         return {t.id: t for wave in self.waves for t in wave.tenants}
+
+    @property
+    def what(self) -> str:
+        """`to 1.1.0`, or `of patches-2026-11-25`."""
+        return f"to {self.release}" if self.work == "upgrade" else f"of {self.release}"
+
+    @property
+    def moved(self) -> str:
+        """What is done to its tenants: `moved to 1.1.0`, or `patched`."""
+        return f"moved to {self.release}" if self.work == "upgrade" else "patched"
+
+    @property
+    def reached(self) -> str:
+        """How those are with whom all went well: `on 1.1.0`, or `patched`."""
+        return f"on {self.release}" if self.work == "upgrade" else "patched"
+
+    def goal(self, tenant: str) -> str:
+        """The release that a tenant is on when its step is done."""
+        return self.release if self.work == "upgrade" else self.tenants[tenant].from_release
 
     def wave_of(self, tenant: str) -> Wave:
         """The wave of a tenant that is moved. Raises KeyError for any other."""

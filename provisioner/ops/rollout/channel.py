@@ -24,7 +24,7 @@ def settled(
     wants nothing else meanwhile. Where one does, None is returned. Raises RegistryError.
     """
     if decision.status is RolloutStatus.SUCCEEDED:
-        if stays(record.plan, rows) is not None:
+        if record.plan.channel is None or stays(record.plan, rows) is not None:
             return decision
         return _moved(file, record, decision, note)
     if decision.status in OVER and record.moves_channel:

@@ -15,11 +15,13 @@ from provisioner.model.change import Event, EventKind
 from provisioner.model.errors import RegistryError
 from provisioner.model.ports import Hold, Progress
 from provisioner.model.rollout.decide import decide
+from provisioner.model.rollout.frozen import RolloutPlan
 from provisioner.model.rollout.progress import Decision, Row, Wishes, told
 from provisioner.model.rollout.record import RolloutRecord
 from provisioner.model.rollout.states import DRIVEN, FLIGHT, RolloutStatus, StepState
 from provisioner.ops.house import House
 from provisioner.ops.operations import new_id
+from provisioner.ops.patch.turn import PatchSteps
 from provisioner.ops.rollout.channel import settled
 from provisioner.ops.rollout.find import find, lease_of
 from provisioner.ops.rollout.release import changed
@@ -41,10 +43,14 @@ def drive(house: House, rollout_id: str, progress: Progress, *, steps: Steps | N
     after goes on.
     """
     record = find(house, rollout_id)
-    reason = f"release {record.plan.release} is being rolled out"
+    reason = f"{record.plan.release} is being rolled out"
     with house.operations.hold(lease_of(record.id), record.id, reason) as hold:
-        _Driver(house, find(house, record.id), hold, steps or UpgradeSteps(house), progress).run()
+        _Driver(house, find(house, record.id), hold, steps or _steps(house, record.plan), progress).run()
     return find(house, record.id)
+
+
+def _steps(house: House, plan: RolloutPlan) -> Steps:
+    return PatchSteps(house) if plan.work == "patch" else UpgradeSteps(house)
 
 
 class _Driver:

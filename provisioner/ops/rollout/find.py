@@ -36,7 +36,7 @@ def stopped(record: RolloutRecord) -> PausedError | None:
         return None
     said = record.cause.startswith(f"{record.status}: ")
     cause = record.cause if said else f"{record.status}: {record.cause}"
-    return PausedError(f"rollout {record.id} to {record.plan.release} is {cause}", hint=record.hint)
+    return PausedError(f"rollout {record.id} {record.plan.what} is {cause}", hint=record.hint)
 
 
 def _only(house: House) -> RolloutRecord:

@@ -7,12 +7,9 @@ from datetime import datetime
 from provisioner.model.errors import RefusedError, UsageError
 from provisioner.model.ledger import Fact, TenantRecord
 from provisioner.model.lifecycle import Lifecycle
-from provisioner.model.rollout.edits import edits
+from provisioner.model.rollout.candidate import Candidate
 from provisioner.model.rollout.frozen import RolloutPlan, Why
-from provisioner.model.rollout.plan import Candidate, Request, plan
-from provisioner.model.rollout.record import RolloutRecord
-from provisioner.model.rollout.states import StepState
-from provisioner.model.rollout.strategy import Strategy
+from provisioner.model.rollout.plan import Request, plan
 from provisioner.model.suggest import suggest
 from provisioner.model.tenant import Tenant
 from provisioner.model.versions import version_key
@@ -51,8 +48,7 @@ def propose(house: House, registry: RegistryView, tenants: Sequence[Tenant], wor
         channel_from=registry.channels[channel],
         mend=words.mend,
     )
-    records = {r.id: r for r in house.records()}
-    return plan(request, [_candidate(house, t, records.get(t.id)) for t in tenants], house.clock.now())
+    return plan(request, candidates(house, tenants), house.clock.now())
 
 
 def _stays(registry: RegistryView, channel: str, words: Words) -> str | None:
@@ -74,46 +70,18 @@ def check(found: RolloutPlan) -> None:
     if found.waves or (found.channel and any(item.why is Why.THERE for item in found.left_out)):
         return
     reasons = sorted({str(item.why) for item in found.left_out})
+    look = f"provision rollout plan {found.release}" if found.work == "upgrade" else "provision patch plan"
     stays = f", and channel {found.of_channel} stays where it is: {found.stays}" if found.stays else ""
     raise RefusedError(
-        f"nobody would be moved to {found.release} ({', '.join(reasons) or 'no tenant was selected'}){stays}; nothing "
-        "was changed",
-        hint=f"why, of each tenant: provision rollout plan {found.release}",
+        f"nobody would be {found.moved} ({', '.join(reasons) or 'no tenant was selected'}){stays}; nothing was changed",
+        hint=f"why, of each tenant: {look}",
     )
 
 
-def edited(house: House, registry: RegistryView, record: RolloutRecord) -> list[str]:
-    """What the registry says otherwise by now: reported, and not followed."""
-    frozen, strategy = record.plan, record.plan.strategy
-    if frozen.release not in registry.releases:
-        return [f"release {frozen.release} is gone"]
-    known = set(frozen.tenants) | {item.id for item in frozen.left_out}
-    tenants = [t for t in registry.tenants() if t.id in known]
-    request = Request(
-        release=registry.release(frozen.release),
-        releases=registry.releases,
-        target=frozen.target,
-        channel=frozen.of_channel,
-        strategy=_strategy(registry, strategy),
-        freezes=registry.freezes,
-        stays=frozen.stays,
-        channel_from=frozen.channel_from,
-        mend=any(planned.mends for planned in frozen.tenants.values()),
-    )
-    if request.release.yanked is not None:
-        return [f"release {frozen.release} is yanked: {request.release.yanked}"]
+def candidates(house: House, tenants: Sequence[Tenant]) -> list[Candidate]:
+    """With what the ledger has of them."""
     records = {r.id: r for r in house.records()}
-    fresh = plan(request, [_candidate(house, t, records.get(t.id)) for t in tenants], frozen.made_at)
-    return edits(frozen, fresh, {row.tenant for row in record.rows if row.state is StepState.WAITING})
-
-
-def _strategy(registry: RegistryView, frozen: Strategy) -> Strategy:
-    """The strategy of that name as it is now, shortened as it was then."""
-    try:
-        found = registry.strategy(None if frozen.name == Strategy().name else frozen.name)
-    except UsageError:
-        return Strategy(name="gone")
-    return found.fast(frozen.hasty) if frozen.hasty else found
+    return [_candidate(house, t, records.get(t.id)) for t in tenants]
 
 
 def _candidate(house: House, tenant: Tenant, record: TenantRecord | None) -> Candidate:

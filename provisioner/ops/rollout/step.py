@@ -76,6 +76,31 @@ class Steps(Protocol):
         """To where it was before. Its state is REVERTED where it is there."""
 
 
+def told(task: Task, work: Callable[[], Ended], unclear: Callable[[], StepState]) -> Ended:
+    """What came of it, whatever is raised. `unclear`: the state where it can't be told."""
+    try:
+        return work()
+    except (CancelledError, LeaseLostError, LeaseHeldError, RegistryError) as error:
+        return Ended(task.tenant, None, error.message)
+    except ProvisionError as error:
+        return Ended(task.tenant, unclear(), error.message, operation=task.operation)
+    except Exception as error:  # noqa: BLE001 - one tenant's trouble must not end the rollout without a word
+        cause = redact(f"{type(error).__name__}: {error}")
+        return Ended(task.tenant, _S.INCONCLUSIVE, cause, operation=task.operation)
+
+
+def elsewhere(house: House, task: Task, why: str) -> Ended:
+    """Something else isn't over: waited for where somebody is at it. Where nobody is, it isn't as before."""
+    if house.ledger.lease(task.tenant) is not None:
+        return later(house, task, why)
+    return Ended(task.tenant, _S.INCONCLUSIVE, f"{why}, and nobody is at it")
+
+
+def later(house: House, task: Task, why: str) -> Ended:
+    """It is tried again in a moment."""
+    return Ended(task.tenant, _S.WAITING, why, not_before=house.clock.now() + _AGAIN)
+
+
 class UpgradeSteps:
     """Each step is an operation `upgrade`, or a restore where going back takes that."""
 
@@ -91,31 +116,13 @@ class UpgradeSteps:
         return self._told(task, lambda: self._back(task, progress))
 
     def _told(self, task: Task, work: Callable[[], Ended]) -> Ended:
-        try:
-            return work()
-        except (CancelledError, LeaseLostError, LeaseHeldError, RegistryError) as error:
-            return Ended(task.tenant, None, error.message)
-        except ProvisionError as error:
-            state = _S.BROKEN if unrestored(self._house, task.tenant) else _S.INCONCLUSIVE
-            return Ended(task.tenant, state, error.message, operation=task.operation)
-        except Exception as error:  # noqa: BLE001 - one tenant's trouble must not end the rollout without a word
-            cause = redact(f"{type(error).__name__}: {error}")
-            return Ended(task.tenant, _S.INCONCLUSIVE, cause, operation=task.operation)
-
-    def _elsewhere(self, task: Task, why: str) -> Ended:
-        """Something else isn't over: waited for where somebody is at it. Where nobody is, it isn't as before."""
-        if self._house.ledger.lease(task.tenant) is not None:
-            return self._later(task, why)
-        return Ended(task.tenant, _S.INCONCLUSIVE, f"{why}, and nobody is at it")
-
-    def _later(self, task: Task, why: str) -> Ended:
-        return Ended(task.tenant, _S.WAITING, why, not_before=self._house.clock.now() + _AGAIN)
+        return told(task, work, lambda: _S.BROKEN if unrestored(self._house, task.tenant) else _S.INCONCLUSIVE)
 
     def _forward(self, task: Task, progress: Progress) -> Ended:
         try:
             begun = self._begun(task, task.plan.release)
         except UsageError as error:  # an upgrade of it to another release isn't over
-            return self._elsewhere(task, error.message)
+            return elsewhere(self._house, task, error.message)
         if begun is not None:
             return self._carried_out(task, begun.id, begun.payload, progress)
         if self._is_on(task, task.plan.release):
@@ -126,14 +133,14 @@ class UpgradeSteps:
         except (RegistryError, LeaseHeldError) as error:  # somebody may be editing it, or be at the tenant
             if self._house.ledger.operation(task.operation) is not None:
                 raise
-            return self._later(task, error.message)
+            return later(self._house, task, error.message)
 
     def _carried_out(self, task: Task, operation: str, payload: JsonDict, progress: Progress) -> Ended:
         done = carry_out(self._house, task.tenant, operation, payload, progress)
         if done.outcome.ending is Ending.UNDONE and passing(done.outcome.told) and self._tries(task) < _TRIES:
             pause = _CLOUD * self._tries(task)
             return Ended(task.tenant, _S.WAITING, done.outcome.told, not_before=self._house.clock.now() + pause)
-        return replace(_moved(task.tenant, done.outcome), operation=operation)
+        return replace(moved(task.tenant, done.outcome), operation=operation)
 
     def _tries(self, task: Task) -> int:
         """How often this rollout has tried to move the tenant."""
@@ -146,10 +153,10 @@ class UpgradeSteps:
         registry = house.registry().load()
         why = changed(registry, plan)
         if why is not None:
-            return self._later(task, why)  # no fault of the tenant's: whoever drives the rollout pauses it
+            return later(self._house, task, why)  # no fault of the tenant's: whoever drives the rollout pauses it
         source, record = plan.tenants[task.tenant].from_release, house.ledger.tenant(task.tenant)
         if record is not None and record.lifecycle in (Lifecycle.UPDATING, Lifecycle.RESTORING):
-            return self._elsewhere(task, f"it is {record.lifecycle}")
+            return elsewhere(self._house, task, f"it is {record.lifecycle}")
         if record is not None and record.assigned_release != source:  # a rollout takes nobody back who went further
             cause = f"it is on {record.assigned_release}, and was on {source} when the rollout was planned"
             return Ended(task.tenant, _S.QUARANTINED, cause)
@@ -160,8 +167,10 @@ class UpgradeSteps:
                 evidence = rehearse_one(house, registry, tenant, release, progress)
                 if evidence["verdict"] != str(Verdict.PASSED):
                     return _not_rehearsed(task.tenant, evidence)
-            more: JsonDict = {"rollout": task.rollout, "when": when, "mends": plan.tenants[task.tenant].mends}
-            return propose(house, registry, tenant, release, task.operation, gate, **more)
+            mends = plan.tenants[task.tenant].mends
+            return propose(
+                house, registry, tenant, release, task.operation, gate, rollout=task.rollout, when=when, mends=mends
+            )
         except (UsageError, RefusedError) as error:
             return Ended(task.tenant, _S.QUARANTINED, error.message)
 
@@ -238,7 +247,7 @@ def _not_rehearsed(tenant: str, evidence: JsonDict) -> Ended:
     return Ended(tenant, state, f"its rehearsal {words}: {what}")
 
 
-def _moved(tenant: str, outcome: Outcome) -> Ended:
+def moved(tenant: str, outcome: Outcome) -> Ended:
     """The step's state, by how its upgrade ended."""
     cause = outcome.told
     match outcome.ending:

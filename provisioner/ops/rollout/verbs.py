@@ -72,6 +72,11 @@ def rollback(house: House, record: RolloutRecord) -> None:
     """Take back those that were moved, the last wave first. Raises RefusedError where one can't come back."""
     check_rollout(record.id, record.status, RolloutStatus.ROLLING_BACK)
     stuck = [t for t in moved(record) if record.plan.tenants[t].undo == "one-way"]
+    if stuck and record.plan.work == "patch":
+        raise RefusedError(
+            f"{', '.join(stuck[:5])}: patches can't be taken back; nothing was changed",
+            hint="provision restore TENANT --to POINT brings data and machine of before back: provision backup list",
+        )
     if stuck:
         raise RefusedError(
             f"{', '.join(stuck[:5])} can't go back: {record.plan.release} is one-way; nothing was changed",

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from provisioner.model.cloud import Health
+from provisioner.model.ledger import TenantRecord
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.rollout.frozen import RolloutPlan
 from provisioner.model.rollout.progress import Row
@@ -24,11 +26,11 @@ _SEVERAL = 2
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """What a tenant that was moved must answer."""
+    """What a tenant with whom all went well must answer."""
 
     tenant: str
     release: str
-    schema: int
+    schema: int | None
 
 
 class Watch:
@@ -57,9 +59,10 @@ class Watch:
         active = [
             r
             for r in self._house.records()
-            if r.id in moved and r.lifecycle is Lifecycle.ACTIVE and r.assigned_release == self._plan.release
+            if r.id in moved and r.lifecycle is Lifecycle.ACTIVE and r.assigned_release == self._plan.goal(r.id)
         ]
         urls = {r.id: str(r.facts["url"].value["url"]) for r in active if "url" in r.facts}
+        right = {r.id: self._right(r) for r in active}
         watched = list(urls)
         self._misses = {t: n for t, n in self._misses.items() if t in urls}
         if not watched:
@@ -68,7 +71,8 @@ class Watch:
             found = list(pool.map(lambda tenant: self._house.prober.probe(urls[tenant], timeout=_TIMEOUT), watched))
         if self._in_the_dark(found):
             return []
-        return [pair for pair in map(self._count, watched, map(self._wrong, watched, found)) if pair is not None]
+        wrong = (mismatch(seen, right[tenant]) for tenant, seen in zip(watched, found, strict=True))
+        return [pair for pair in map(self._count, watched, wrong) if pair is not None]
 
     def _in_the_dark(self, found: Sequence[Health]) -> bool:
         """Whether it may be this machine's own network; for how long is counted, as for one tenant."""
@@ -89,8 +93,12 @@ class Watch:
             if now < row.ended_at + bake + timedelta(seconds=EVERY):
                 yield row.tenant
 
-    def _wrong(self, tenant: str, seen: Health) -> str | None:
-        return mismatch(seen, Right(tenant, self._plan.release, self._plan.schema_version))
+    def _right(self, record: TenantRecord) -> Right:
+        """Patches leave the schema as it is."""
+        schema: Any = self._plan.schema_version
+        if schema is None and "schema" in record.facts:
+            schema = record.facts["schema"].value["version"]
+        return Right(record.id, self._plan.goal(record.id), schema)
 
     def _count(self, tenant: str, wrong: str | None) -> tuple[str, str] | None:
         if wrong is None:

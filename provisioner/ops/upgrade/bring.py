@@ -1,6 +1,9 @@
 """What the steps of an upgrade have in common: bringing the stack to one of its stages, and what the payload says."""
 
+from typing import Any
+
 from provisioner.model.json import JsonDict
+from provisioner.model.patch.scan import OS
 from provisioner.model.ports import RunOptions, StepContext
 from provisioner.model.stack import StackArgs, StackOutputs
 from provisioner.ops import guard
@@ -24,9 +27,13 @@ def bring(house: House, ctx: StepContext, args: StackArgs) -> StackOutputs:
 
 
 def observe_machine(house: House, ctx: StepContext, args: StackArgs, machine_id: str) -> None:
-    """Which machine serves, and of which release: what comes next must build on that, whatever else goes wrong."""
+    """Which machine serves, of which release and OS release: what comes next must build on that, whatever else goes
+    wrong."""
     house.ledger.observe(ctx.tenant, "machine", {"id": machine_id, "suffix": args.machine})
     house.ledger.assign_release(ctx.tenant, args.release, operation_id=ctx.operation_id)
+    part: Any = ctx.payload["os"]
+    name = part["after"] if args.machine == thaw_args(ctx.payload).machine else part["before"]
+    house.ledger.observe(ctx.tenant, OS, {"release": args.release, "os_release": name})
 
 
 def thaw_before(ctx: StepContext) -> StackArgs:

@@ -10,11 +10,11 @@ from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.recovery import PointKind
 from provisioner.model.rollout.strategy import Gate
 from provisioner.model.rollout.verdict import combined
-from provisioner.model.tenant import Release, Tenant
+from provisioner.model.tenant import CloudKind, Release, Tenant
 from provisioner.model.versions import version_key
 from provisioner.ops.backup import active
 from provisioner.ops.cut_off import refuse_cut_off
-from provisioner.ops.desired import freeze, present_args, present_digest
+from provisioner.ops.desired import freeze, known_os, present_args, present_digest
 from provisioner.ops.house import House, RegistryView
 from provisioner.ops.operations import stuck
 from provisioner.ops.points import wanted
@@ -23,10 +23,20 @@ from provisioner.ops.waivers import freeze_waivers
 
 
 def propose(
-    house: House, registry: RegistryView, tenant: Tenant, version: str, operation_id: str, gate: Gate, **more: Any
+    house: House,
+    registry: RegistryView,
+    tenant: Tenant,
+    version: str,
+    operation_id: str,
+    gate: Gate,
+    *,
+    rebuild: bool = False,
+    os_release: str | None = None,
+    **more: Any,
 ) -> JsonDict:
     """The frozen input of an `upgrade`. `more` goes into the payload as it is: `mends` of one whose present release is
     ill, and shall be left for that. One that an earlier upgrade left stuck is mended by any that it may have.
+    `rebuild`: to another image of the same release, on this OS release (None: the one that it was published with).
 
     Raises UsageError for a tenant that isn't active or has the release already, RefusedError for a release that it may
     not be brought to.
@@ -36,9 +46,11 @@ def propose(
     record = house.ledger.tenant(tenant.id)
     refuse_cut_off(house, tenant.id, "upgraded")
     release, present = registry.release(version), registry.release(current)
-    check(tenant, present, release, registry.releases)
+    if not rebuild:
+        check(tenant, present, release, registry.releases)
+        os_release = _ring_os(registry, tenant, release)
     before = present_args(house, registry, tenant, current)
-    image = house.image(tenant.target, release, tenant.region)
+    image = house.image(tenant.target, release, tenant.region, os_release)
     goal = goal_of(before, release.version, release.schema_version, image)
     policy, now = tenant.backup, house.clock.now()
     forward = version_key(version) > version_key(current)
@@ -56,9 +68,18 @@ def propose(
         point=wanted(tenant.id, policy, operation_id, PointKind.BEFORE_UPGRADE, now, days=policy.keep_replaced_days),
         waivers=freeze_waivers(tenant),
         operation=operation_id,
+        os={"after": os_release, "before": known_os(house, tenant.id, current)},
         was=str(record.lifecycle) if record else str(Lifecycle.ACTIVE),
         **{**more, "mends": mends or bool(more.get("mends"))},
     )
+
+
+def _ring_os(registry: RegistryView, tenant: Tenant, release: Release) -> str | None:
+    """The OS release of its ring, where its machines are replaced to be patched, and the release has an image of it: an
+    upgrade takes no patch away."""
+    wanted = registry.os_releases.get(tenant.ring) if tenant.patch.way == "replace" else None
+    place = "sandbox" if tenant.target.cloud is CloudKind.SANDBOX else tenant.region
+    return wanted if place in release.images_on(wanted) else None
 
 
 def check(tenant: Tenant, present: Release, release: Release, releases: Mapping[str, Release]) -> None:

@@ -15,12 +15,13 @@ from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import Cloud, OperationDefinition, OperationStepDefinition, StepContext
 from provisioner.model.rollout.frozen import why_not_now
 from provisioner.model.rollout.strategy import Gate
+from provisioner.ops.awake import until
 from provisioner.ops.converge import MIGRATION_DEADLINE, Converge, mismatch
 from provisioner.ops.cut_off import refuse_overtaken
 from provisioner.ops.desired import thaw_args, thaw_target
 from provisioner.ops.house import House
 from provisioner.ops.machine import answer, command, machine_state
-from provisioner.ops.points import Points, until
+from provisioner.ops.points import Points
 from provisioner.ops.scripts import gate_script, migrate_script
 from provisioner.ops.upgrade import outage
 from provisioner.ops.upgrade.bring import (

@@ -14,12 +14,13 @@ from provisioner.model.json import JsonDict
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import StepContext
 from provisioner.model.rollout.verdict import age
+from provisioner.ops.awake import until
 from provisioner.ops.closing import FENCE_DEADLINE
 from provisioner.ops.converge import Converge
 from provisioner.ops.desired import thaw_args
 from provisioner.ops.house import House
 from provisioner.ops.machine import command, machine_state, master_allowed
-from provisioner.ops.points import Points, until
+from provisioner.ops.points import Points
 from provisioner.ops.scripts import Login, login_script
 from provisioner.ops.upgrade import outage
 from provisioner.ops.upgrade.bring import (

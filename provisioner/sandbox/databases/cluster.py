@@ -19,7 +19,7 @@ from provisioner.sandbox.databases.binaries import Binaries
 from provisioner.sandbox.databases.template import ADMIN
 from provisioner.sandbox.launch import Launcher, Process, write_file
 
-_LOCKED_SECONDS = 6.0
+_LOCKED_SECONDS = 20.0  # as long as what was killed may take to be gone, on a host that does much else
 _LOG_BYTES = 5_000_000
 _ENVIRONMENT = {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C", "TZ": "UTC"}
 _QUIET = "-c log_statement=none -c log_min_duration_statement=-1 -c log_min_error_statement=panic"

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -35,13 +37,14 @@ class _Listening:
 
 
 class Forwarder:
-    """Forwards as the last plan says. All methods but `errors` and `drains` run on the event loop."""
+    """Forwards as the last plan says. All methods but `failed`, `errors` and `drains` run on the event loop."""
 
     def __init__(self, health: HealthChecks) -> None:
         self._health = health
         self._fronts: dict[str, _Listening] = {}
         self._groups: dict[str, Group] = {}
         self._connections: set[_Connection] = set()
+        self._failed: Counter[str] = Counter()
         self._draining: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     async def apply(self, plan: Plan) -> bool:
@@ -57,6 +60,11 @@ class Forwarder:
             await self._open(front)
         self._cut_strays()
         return not self.errors()
+
+    def failed(self) -> Counter[str]:
+        """Answers of the targets that were errors of theirs (5xx) since the last call, by group."""
+        failed, self._failed = self._failed, Counter()
+        return failed
 
     def errors(self) -> dict[str, str]:
         """Why fronts, by id, have no socket."""
@@ -177,7 +185,7 @@ class Forwarder:
             try:
                 async with asyncio.TaskGroup() as both:
                     both.create_task(_pipe(reader, back))
-                    both.create_task(_pipe(there, writer))
+                    both.create_task(_pipe(there, writer, lambda data: self._heard(group, data)))
             except* OSError:
                 writer.transport.abort()
             finally:
@@ -185,6 +193,11 @@ class Forwarder:
             return True
         finally:
             self._connections.discard(connection)
+
+    def _heard(self, group: str | None, data: bytes) -> None:
+        """Some of an answer: a head comes at the beginning of what a target sends."""
+        if group is not None and data.startswith((b"HTTP/1.1 5", b"HTTP/1.0 5")):
+            self._failed[group] += 1
 
 
 def _weighted(action: Forward, turn: int) -> str | None:
@@ -205,8 +218,12 @@ async def _refuse(action: Forward, page: bytes, reader: asyncio.StreamReader, wr
         writer.write(page)
 
 
-async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _pipe(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, heard: Callable[[bytes], None] | None = None
+) -> None:
     while data := await reader.read(_CHUNK):
+        if heard is not None:
+            heard(data)
         writer.write(data)
         await writer.drain()
     with contextlib.suppress(OSError):

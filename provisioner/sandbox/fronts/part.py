@@ -10,10 +10,11 @@ from moto.elbv2.models import FakeHealthStatus
 from provisioner.sandbox.fronts import hooks, snapshot
 from provisioner.sandbox.fronts.forwarder import Forwarder
 from provisioner.sandbox.fronts.health import INITIAL, Health, HealthChecks
-from provisioner.sandbox.fronts.plan import Direct, Plan
+from provisioner.sandbox.fronts.plan import Direct, Forward, Plan
 from provisioner.sandbox.machines import states
-from provisioner.sandbox.world import World
+from provisioner.sandbox.world import Measured, World
 
+_NAMESPACE = "AWS/ApplicationELB"
 _RETRY_SECONDS = 1.0
 _STOP_SECONDS = 5.0
 _NOT_IN_USE = Health(
@@ -84,6 +85,25 @@ class Fronts:
             }
             for idle in self._plan.idle
         ]
+
+    def measure(self) -> list[Measured]:
+        """Targets that are unhealthy, and answers of targets that were errors, by balancer and group."""
+        plan, failed = self._plan, self._forwarder.failed()
+        groups = {group.arn: group for group in plan.groups}
+        found = []
+        for front in plan.fronts:
+            for arn, _ in front.action.groups if isinstance(front.action, Forward) else ():
+                dimensions = {
+                    "LoadBalancer": front.id.partition(":listener/")[2].rpartition("/")[0],
+                    "TargetGroup": arn.rpartition(":")[2],
+                }
+                targets = groups[arn].targets if arn in groups else ()
+                known = [self._checks.of(arn, target.instance_id) for target in targets]
+                unhealthy = sum(health is not None and health.state == "unhealthy" for health in known)
+                found.append(Measured(_NAMESPACE, "UnHealthyHostCount", dimensions, float(unhealthy)))
+                if arn in failed:  # as in CloudWatch, nothing is said of none
+                    found.append(Measured(_NAMESPACE, "HTTPCode_Target_5XX_Count", dimensions, float(failed[arn])))
+        return found
 
     def drain(self, group_arn: str, instance_id: str, seconds: float) -> None:
         """Let the connections of a deregistered target end."""

@@ -57,6 +57,8 @@ class Body:
             "PATH": self.tools.path,
             "PYTHONDONTWRITEBYTECODE": "1",  # an image doesn't change because it runs
             "LANG": "C.UTF-8",
+            "SANDBOX_ROOT": str(self.place.root),
+            "SANDBOX_BOOT": self.place.boot,
             _MARK: self.instance_id,
         }
 
@@ -117,3 +119,4 @@ def end(place: Place, instance_id: str) -> None:
     if not sweep.kill(mine):
         raise SandboxError(f"some processes of {instance_id} can't be killed")
     place.record.unlink(missing_ok=True)
+    place.end_boot()

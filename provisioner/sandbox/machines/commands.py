@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 from typing import Any
@@ -13,15 +13,15 @@ from moto.ssm.models import SimpleSystemManagerBackend, ssm_backends
 from provisioner.sandbox.hooking import Refusal, around, not_supported
 from provisioner.sandbox.machines import roles, states
 from provisioner.sandbox.machines.machine import Machine
-from provisioner.sandbox.machines.run import Outcome, Run, Script
+from provisioner.sandbox.machines.run import ERROR_CHARACTERS, OUTPUT_CHARACTERS, Outcome, Run, Script
+from provisioner.sandbox.machines.scripts import plugin_of, script_of
+from provisioner.sandbox.packages.agent import REBOOT
 from provisioner.sandbox.world import World
 
-DOCUMENT = "AWS-RunShellScript"
-_PLUGIN = "aws:runShellScript"
 _UNDER_WAY = {"Pending", "InProgress", "Cancelling"}
-_PARAMETERS = {"commands", "workingDirectory", "executionTimeout"}
-_LONGEST_TIMEOUT = 172_800
 _KEPT = 500
+_MOST_ROUNDS = 10  # of a script that asks for reboot after reboot
+_REBOOT_SECONDS = 120.0
 _INTERRUPTED = "interrupted: the machine was ended\n"
 # A command's state is its worst invocation's.
 _ORDER = ("InProgress", "Pending", "Cancelled", "TimedOut", "Failed", "Success")
@@ -54,13 +54,13 @@ class Commands:
         def get_command_invocation(_: Any, backend: Any, command_id: str, instance_id: str, plugin: str | None) -> Any:
             for command in backend.list_commands(None, instance_id):
                 for invocation in command.invocations if command.command_id == command_id else ():
-                    if invocation["InstanceId"] == instance_id and plugin in {None, _PLUGIN}:
+                    if invocation["InstanceId"] == instance_id and plugin in {None, invocation["PluginName"]}:
                         return invocation
             raise Refusal("InvocationDoesNotExist", f"command {command_id} has no invocation on {instance_id}")
 
         @around(SimpleSystemManagerBackend, "send_command")
         def send_command(original: Any, backend: Any, **kwargs: Any) -> Any:
-            script_of(kwargs["document_name"], kwargs["parameters"], backend)
+            script_of(kwargs["document_name"], kwargs["parameters"], backend._documents)  # noqa: SLF001
             if kwargs.get("output_s3_bucket_name"):
                 raise not_supported("the output of commands in S3")
             asked = kwargs["targets"] or []
@@ -143,9 +143,9 @@ class Commands:
         Thread(target=self._carry_out, args=(job,), name=f"command-{command.command_id}", daemon=True).start()
 
     def _carry_out(self, job: _Job) -> None:
-        run = Run(job.machine.body, job.command.command_id)
+        runs: list[Run] = []
         try:
-            outcome = self._outcome(job, run)
+            outcome = self._outcome(job, runs)
         except Exception as error:  # whatever it was, the command must not stay under way
             log.exception("command %s on %s", job.command.command_id, job.invocation["InstanceId"])
             outcome = Outcome("Failed", -1, "", f"the sandbox could not run it: {error}\n")
@@ -153,56 +153,48 @@ class Commands:
             _end(job.command, job.invocation, outcome)
             self._jobs.pop((job.command.command_id, job.invocation["InstanceId"]), None)
         self._world.commit()  # only then the files, which say the same, may go
-        run.remove()
+        for run in runs:
+            run.remove()
 
-    def _outcome(self, job: _Job, run: Run) -> Outcome:
-        script = script_of(job.command.document_name, job.command.parameters)
-        left = script.timeout
-        if run.begun:
-            begun = job.invocation["ExecutionStartDateTime"]
-            if begun:
-                left -= (datetime.now(UTC) - datetime.fromisoformat(begun)).total_seconds()
-        else:
+    def _outcome(self, job: _Job, runs: list[Run]) -> Outcome:
+        """All rounds of the script, of which each one's Run is added to `runs`."""
+        command, stdout, stderr = job.command, "", ""
+        backend = ssm_backends[self._world.account][command.backend_region]
+        script = script_of(command.document_name, command.parameters, backend._documents)  # noqa: SLF001
+        while True:
+            runs.append(Run(job.machine.body, command.command_id, len(runs)))
+            outcome = self._round(job, script, runs[-1])
+            stdout, stderr = stdout + outcome.stdout, stderr + outcome.stderr
+            if outcome.status != "Failed" or outcome.code != REBOOT or len(runs) == _MOST_ROUNDS:
+                break
+            if not job.machine.reboot_and_wait(runs[-1].boot, _REBOOT_SECONDS):
+                outcome, stderr = Outcome("Failed", -1, "", ""), stderr + _INTERRUPTED
+                break
+        return replace(outcome, stdout=stdout[:OUTPUT_CHARACTERS], stderr=stderr[:ERROR_CHARACTERS])
+
+    def _round(self, job: _Job, script: Script, run: Run) -> Outcome:
+        left, begun = script.timeout, job.invocation["ExecutionStartDateTime"]
+        if begun:
+            left -= (datetime.now(UTC) - datetime.fromisoformat(begun)).total_seconds()
+        if not run.begun:
             self._world.commit()
             if job.cancelled.is_set():
                 return Outcome("Cancelled", -1, "", "")
-            if utcnow() > job.command.expires_after:
+            if not begun and utcnow() > job.command.expires_after:
                 return Outcome("TimedOut", -1, "", "")
             if not job.machine.run(lambda: run.start(script)):
                 return Outcome("Failed", -1, "", _INTERRUPTED)
             with self._world.lock:
                 if not job.cancelled.is_set():
                     job.invocation["Status"] = job.invocation["StatusDetails"] = "InProgress"
-                job.invocation["ExecutionStartDateTime"] = _now()
+                job.invocation["ExecutionStartDateTime"] = begun or _now()
                 _summarize(job.command)
                 self._world.dirty()
         return run.wait(left, job.cancelled.is_set)
 
 
-def script_of(document: str | None, parameters: dict[str, list[str]], backend: Any = None) -> Script:
-    """What the command asks for. Raises the API's errors for what it can't ask for."""
-    if document != DOCUMENT:
-        documents = backend._documents if backend is not None else {}  # noqa: SLF001 - moto keeps them nowhere else
-        known = str(document).startswith("AWS-") or document in documents
-        raise (
-            not_supported(f"the document {document}")
-            if known
-            else Refusal("InvalidDocument", f"Document with name {document} does not exist.")
-        )
-    unknown = set(parameters) - _PARAMETERS
-    if unknown or not parameters.get("commands"):
-        raise Refusal(
-            "InvalidParameters", f"parameters of {DOCUMENT} are wrong: {', '.join(sorted(unknown)) or 'no commands'}"
-        )
-    timeout = (parameters.get("executionTimeout") or ["3600"])[0]
-    if not timeout.isdecimal() or not 1 <= int(timeout) <= _LONGEST_TIMEOUT:
-        raise Refusal("InvalidParameters", f"executionTimeout is {timeout!r}, not 1 to {_LONGEST_TIMEOUT} seconds")
-    directory = (parameters.get("workingDirectory") or [""])[0] or None
-    return Script("\n".join(parameters["commands"]) + "\n", float(timeout), directory)
-
-
 def _fresh(command: Any, instance_id: str) -> dict[str, Any]:
-    return dict(command.invocation_response(instance_id, _PLUGIN)) | {
+    return dict(command.invocation_response(instance_id, plugin_of(command.document_name))) | {
         "Status": "Pending",
         "StatusDetails": "Pending",
         "ResponseCode": -1,

@@ -1,20 +1,25 @@
 """One instance with its body: a thread that brings the body to where the instance's state points."""
 
 import contextlib
+import json
 import logging
 import os
 import select
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
 
 from provisioner.sandbox.machines import roles, states, userdata
 from provisioner.sandbox.machines.body import Body
+from provisioner.sandbox.packages import agent
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 10.0
 _STABLE_SECONDS = 10.0
 _TICK_SECONDS = 10.0
+_REBOOT_POLL_SECONDS = 0.05
 log = logging.getLogger(__name__)
 
 
@@ -63,6 +68,19 @@ class Machine:
     def join(self, seconds: float) -> None:
         """Wait for the thread's end."""
         self._thread.join(seconds)
+
+    def reboot_and_wait(self, boot: str, seconds: float) -> bool:
+        """Reboot, unless it was since `boot`. False where it isn't up again in time, or somebody stops it."""
+        if self.body.place.boot == boot:
+            self.reboot()
+        deadline = time.monotonic() + seconds
+        while self.body.place.boot in {"", boot}:
+            with self._world.lock:
+                up = states.state_of(self.instance) == states.RUNNING
+            if not up or self._closing or time.monotonic() > deadline:
+                return False
+            time.sleep(_REBOOT_POLL_SECONDS)
+        return True
 
     def run(self, start: Callable[[], None]) -> bool:
         """Start something on the machine. False, and nothing started, where it isn't running or is about to end."""
@@ -169,7 +187,9 @@ class Machine:
             return wait
         place.prepare()
         if not place.booted():
-            place.first_boot(userdata.of(self.instance))
+            data = userdata.of(self.instance)
+            place.first_boot(replace(data, files=(*_packages(self.body.image), *data.files)))
+        place.begin_boot()
         roles.refresh(self._world, self.instance, place)
         # What a client was told, and the keys that the product is about to read, have to outlive this process.
         self._world.commit()
@@ -203,3 +223,12 @@ class Machine:
                 return  # it ended already
             poll.poll(seconds * 1000)
             self._bell.read(8)
+
+
+def _packages(image: Path) -> Iterator[userdata.File]:
+    """What the base image has installed, as files of the machine."""
+    from provisioner.sandbox.packages import feed
+
+    for name, version in feed.base(image).items():
+        record = {"name": name, "version": version, "at": agent.now(), "boot": None}
+        yield userdata.File(f"/{agent.RECORDS}/{name}.json", json.dumps(record).encode(), 0o644, append=False)

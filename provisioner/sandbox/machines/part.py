@@ -11,6 +11,7 @@ from provisioner.sandbox.machines.commands import Commands
 from provisioner.sandbox.machines.machine import Machine
 from provisioner.sandbox.machines.place import Place, listen_port
 from provisioner.sandbox.machines.tools import Tools
+from provisioner.sandbox.packages import report
 from provisioner.sandbox.world import World
 
 _STOP_SECONDS = 25.0
@@ -35,6 +36,7 @@ class Machines:
         hooks.install(self)
         self._commands.install()
         ssm.install(world, self._commands)
+        report.install(self._patched)
 
     def restore(self) -> None:
         """Adopt and start the machines of the loaded state; end and delete what the state knows nothing of."""
@@ -127,6 +129,13 @@ class Machines:
         roles.revoke(self._world, instance_id)
         self._world.addresses.release(body.key(instance_id))
         self._launcher.release(body.key(instance_id))
+
+    def _patched(self, instance_id: str) -> report.Patched | None:
+        machine = self._machines.get(instance_id)
+        if machine is None:
+            return None
+        place, tags = machine.body.place, machine.instance.ec2_backend.tags.get(instance_id) or {}
+        return report.Patched(place.root, place.uid, str(tags.get("Patch Group") or tags.get("PatchGroup") or ""))
 
     def _notes(self) -> Iterator[str]:
         if not self._launcher.own_uids:

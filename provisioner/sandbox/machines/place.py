@@ -8,6 +8,7 @@ import json
 import os
 import shlex
 import shutil
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,6 +75,15 @@ class Place:
         return self.folder / "process.json"
 
     @property
+    def boot(self) -> str:
+        """The name of the boot since which it runs; empty where it doesn't. A product that is started again is none."""
+        return self._boot.read_text() if self._boot.exists() else ""
+
+    @property
+    def _boot(self) -> Path:
+        return self.folder / "boot"
+
+    @property
     def _first_boot(self) -> Path:
         return self.folder / "first-boot.json"
 
@@ -85,6 +95,15 @@ class Place:
             if not folder.exists():
                 folder.mkdir(mode=0o700)
                 self._give(folder)
+
+    def begin_boot(self) -> None:
+        """Name the boot, unless it goes on."""
+        if not self._boot.exists():
+            write_file(self._boot, uuid.uuid4().hex)
+
+    def end_boot(self) -> None:
+        """The machine went down."""
+        self._boot.unlink(missing_ok=True)
 
     def booted(self) -> bool:
         """Whether the first boot was completed."""

@@ -24,7 +24,7 @@ _WRAPPER = 'w=$1; shift; "$@" >"$w/out" 2>"$w/err"; echo $? >"$w/part" && mv "$w
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What AWS-RunShellScript was asked to do. `timeout` in seconds; `directory` None for the machine's home."""
+    """What a command was asked to do. `timeout` in seconds; `directory` None for the machine's home."""
 
     text: str
     timeout: float
@@ -42,19 +42,27 @@ class Outcome:
 
 
 class Run:
-    """One run of a script, in a folder of its own: `commands/<command id>` of the machine."""
+    """One run of a script, in a folder of its own: `commands/<command id>.<round>` of the machine. A script that asks
+    for a reboot has another round after it."""
 
-    def __init__(self, body: Body, command_id: str) -> None:
+    def __init__(self, body: Body, command_id: str, number: int = 0) -> None:
         self._body = body
         self._id = command_id
-        self._folder = body.place.commands / command_id
+        self._round = number
+        self._folder = body.place.commands / f"{command_id}.{number}"
         self._work = self._folder / "work"
         self._record = self._folder / "process.json"
+        self._boot = self._folder / "boot"
 
     @property
     def begun(self) -> bool:
         """Whether a start was tried: then it must not be tried again."""
         return self._folder.exists()
+
+    @property
+    def boot(self) -> str:
+        """The machine's boot in which it was started."""
+        return self._boot.read_text() if self._boot.exists() else ""
 
     def start(self, script: Script) -> None:
         """Start the script. Raises SandboxError or OSError when that can't be done."""
@@ -63,12 +71,13 @@ class Run:
         self._work.mkdir(mode=0o700)
         if place.uid != os.geteuid():
             os.chown(self._work, place.uid, place.uid)
+        write_file(self._boot, place.boot)
         file = self._folder / "script"
         write_file(file, script.text, uid=place.uid)
         self._body.launcher.spawn(
             ["/bin/sh", "-c", _WRAPPER, "sh", str(self._work), *_interpreter(script.text), str(file)],
             uid=place.uid,
-            env=self._body.environment() | {_MARK: self._id},
+            env=self._body.environment() | {_MARK: self._id, "SANDBOX_ROUND": str(self._round)},
             cwd=Path(script.directory) if script.directory else place.home,
             log=self._folder / "wrapper.log",
             record=self._record,

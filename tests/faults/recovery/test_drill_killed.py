@@ -47,6 +47,7 @@ def concluded(installation: Forked, before: dict[str, int], drills: int) -> None
     assert [e.body["verdict"] for e in found] == ["passed"] * drills
 
 
+@only_exhaustive
 def test_a_backup_killed_around_every_step_makes_one_recovery_point(
     installation: Forked, before: dict[str, int]
 ) -> None:

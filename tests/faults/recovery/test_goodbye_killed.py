@@ -8,6 +8,7 @@ import pytest
 
 from tests.faults.recovery.life import ledger, make, of_drills, points, snapshots, unfinished, walk
 from tests.forks import Forked
+from tests.installation import only_exhaustive
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults, pytest.mark.timeout(600)]
 
@@ -25,6 +26,7 @@ INSIDE = {
 }
 
 
+@only_exhaustive
 def test_killed_around_and_inside_every_step(installation: Forked, tmp_path: Path) -> None:
     make(installation, "acme", "one", "two")
     installation.ok("backup", "create", "acme")

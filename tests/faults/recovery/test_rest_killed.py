@@ -26,6 +26,7 @@ def states(installation: Forked) -> tuple[set[str], set[str]]:
     return machines, {d["DBInstanceStatus"] for d in found}
 
 
+@only_exhaustive
 def test_suspend_and_resume(installation: Forked, before: dict[str, int]) -> None:
     stop = {"stop": ("acme stop started",)}
     done = walk(installation, ("suspend", "acme", "--yes"), ("mark", "snapshot", "copy", "stop", "rest"), stop)

@@ -63,6 +63,7 @@ def ending(installation: Forked) -> Any:
     return next(o for o in installation.ok("operations", "list", "-o", "json").json if o["kind"] == "upgrade")
 
 
+@only_exhaustive
 def test_a_good_release_killed_around_and_inside_every_step(installation: Forked, before: dict[str, int]) -> None:
     done = walk(installation, words("1.2.0"), STEPS, INSIDE)
     assert done.code == 0, done.stderr
@@ -71,6 +72,7 @@ def test_a_good_release_killed_around_and_inside_every_step(installation: Forked
     assert (again.code, "is on 1.2.0 already" in again.stderr) == (2, True)
 
 
+@only_exhaustive
 def test_an_offline_migration_killed_around_every_step(installation: Forked, before: dict[str, int]) -> None:
     done = walk(installation, words("1.3.0"), STEPS)
     assert done.code == 0, done.stderr
@@ -87,6 +89,7 @@ def test_what_is_undone_is_undone_after_kills_too(installation: Forked, before: 
     on(installation, "1.3.0", before)
 
 
+@only_exhaustive
 def test_a_database_that_was_half_migrated_is_restored(installation: Forked, before: dict[str, int]) -> None:
     """The migration of 1.5.0 fails on the long note, with nobody serving. Nothing that was written is lost."""
     post(installation.show("acme")["url"] + "/notes", {"body": "last words"})

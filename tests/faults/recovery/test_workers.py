@@ -44,19 +44,20 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
 
 
 def both(shared: Shared) -> Counter[tuple[str, str, str]]:
-    """Two workers at the same time, each once: how often they told each tenant, work and outcome."""
+    """Two workers at the same time, each once: how often they told each tenant, work and outcome, but scans."""
     workers = [shared.start(*ONCE) for _ in range(2)]
     told: Counter[tuple[str, str, str]] = Counter()
     for worker in workers:
         answer = Answer(0, *worker.communicate(timeout=TIMEOUT))
         assert worker.returncode == 0, answer.stderr
-        told.update((row["tenant"], row["what"], row["outcome"]) for row in answer.json)
+        told.update((row["tenant"], row["what"], row["outcome"]) for row in answer.json if row["what"] != "scan")
     return told
 
 
 def told(shared: Shared) -> list[tuple[str, str, str]]:
-    """What one worker did."""
-    return [(row["tenant"], row["what"], row["outcome"]) for row in shared.ok(*ONCE).json]
+    """What one worker did, but scans for patches: a new machine's first one is due at once."""
+    rows = shared.ok(*ONCE).json
+    return [(row["tenant"], row["what"], row["outcome"]) for row in rows if row["what"] != "scan"]
 
 
 def ended(shared: Shared, tenant: str, kind: str) -> list[str]:
@@ -81,6 +82,7 @@ def alpha(shared: Shared) -> dict[str, int]:
     return before
 
 
+@only_exhaustive
 def test_what_is_due_is_done_once(shared: Shared, alpha: dict[str, int]) -> None:
     told = both(shared)
     assert set(told) <= {("alpha", what, outcome) for what in ("backup", "drill") for outcome in ("done", "held")}
@@ -93,6 +95,7 @@ def test_what_is_due_is_done_once(shared: Shared, alpha: dict[str, int]) -> None
     assert both(shared) == Counter(), "nothing more is due"
 
 
+@only_exhaustive
 def test_what_a_dead_worker_left_is_ended_by_the_other_one(shared: Shared) -> None:
     before = make(shared, "beta", "one")
     killed = shared.run(*ONCE, PROVISION_FAILPOINT="snapshot:after")

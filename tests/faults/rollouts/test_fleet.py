@@ -1,6 +1,6 @@
 """A fleet in three rings: a good release goes through, and each bad one stops in its first wave.
 
-It has twelve tenants and all bad releases in `make proofs`; in CI three, and the one that fails while nobody serves.
+It has twelve tenants and all bad releases in `make proofs`; in CI two, and the one that fails while nobody serves.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ from tests.installation import EXHAUSTIVE, Installation, only_exhaustive
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.faults, pytest.mark.timeout(1800)]
 
-SIZES = {"zero": 2, "one": 4, "two": 6} if EXHAUSTIVE else {"zero": 1, "one": 1, "two": 1}
+SIZES = {"zero": 2, "one": 4, "two": 6} if EXHAUSTIVE else {"zero": 1, "one": 0, "two": 1}
 RINGS = {f"{name}-{n}": ring for ring, (name, size) in enumerate(SIZES.items()) for n in range(size)}
 FIRST = [tenant for tenant, ring in RINGS.items() if ring == 0]
 BEFORE, GOOD = ("1.1.0", ("1.2.0", "1.3.0")) if EXHAUSTIVE else ("1.2.0", ("1.3.0",))
@@ -77,7 +77,7 @@ def test_a_good_release_goes_through_all_waves(fleet: Installation, moved: dict[
     record, known = newest(fleet), ledger(fleet)
     assert record.status is RolloutStatus.SUCCEEDED
     assert [sorted(t.id for t in wave.tenants) for wave in record.plan.waves] == [
-        sorted(t for t, r in RINGS.items() if r == ring) for ring in range(3)
+        sorted(t for t, r in RINGS.items() if r == ring) for ring in sorted({*RINGS.values()})
     ]
     assert {row.state for row in record.rows} == {StepState.SUCCEEDED}
     begun = {row.tenant: known.operation(str(row.operation)).started_at for row in record.rows}  # type: ignore[union-attr]

@@ -88,17 +88,17 @@ def test_killed_between_all_records_and_inside_the_longest_step(pair: Forked, wa
     named = pair.ok("status")
     assert f"provision rollout resume {newest(pair).id}" in named.stdout + named.stderr, "it isn't silent"
 
-    for moment in (*BEGIN, *BEGUN):
+    for moment in (*some(BEGIN), *BEGUN):
         dies(pair, GO_ON, PROVISION_MOMENT=moment)
     for point in walk.points:
         dies(pair, GO_ON, PROVISION_FAILPOINT=point)
         assert states(pair) == {"alpha": StepState.RUNNING, "beta": StepState.WAITING}, point
-    for moment in ENDED:
+    for moment in some(ENDED):
         dies(pair, GO_ON, PROVISION_MOMENT=moment)
     assert states(pair)["alpha"] is StepState.SUCCEEDED
     step, seconds = longest(ledger(pair), operation(pair, "alpha"))
     kill_inside(pair, GO_ON, f"beta {step} started", seconds / 2, PROVISION_FAILPOINT=f"{step}:after")
-    for moment in OVER:
+    for moment in some(OVER):
         dies(pair, GO_ON, PROVISION_MOMENT=moment)
 
     record = newest(pair)

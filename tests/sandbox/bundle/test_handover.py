@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.installation import Installation, post
+from tests.installation import Installation, only_exhaustive, post
 from tests.sandbox.bundle.conftest import Site, unpacked
 from tests.unit.notes.conftest import wait_for
 
@@ -13,6 +13,7 @@ BODIES = ["first note", "Notiz: ÄÖÜ", "it's a 'quote'"]
 
 @pytest.mark.sandbox
 @pytest.mark.timeout(300)
+@only_exhaustive
 def test_a_tenant_of_the_sandbox_is_handed_over(installation: Installation, site: Site, tmp_path: Path) -> None:
     installation.ok("new-tenant", "acme", "--tier", "trial", "--yes")
     url = installation.show("acme")["url"]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.installation import some
+from tests.installation import only_exhaustive, some
 from tests.sandbox.bundle.conftest import FILES, NOTES, Site
 from tests.sandbox.bundle.shims import hits, shim
 
@@ -66,6 +66,7 @@ def test_killed_after_a_step_with_all_that_it_started(site: Site, bundle: Path, 
     converged(site, bundle)
 
 
+@only_exhaustive
 @pytest.mark.parametrize("step", ["pg_restore *--single-transaction*", "mv *releases/.new *", "mv *current"])
 def test_killed_before_a_step(site: Site, bundle: Path, tmp_path: Path, step: str) -> None:
     killing = shim(tmp_path / "shim", site.environment()["PATH"], step, after=False)
@@ -85,6 +86,7 @@ def test_what_a_killed_one_started_ends_before_the_next_begins(site: Site, bundl
     converged(site, bundle)
 
 
+@only_exhaustive
 def test_two_at_once_take_turns(site: Site, bundle: Path) -> None:
     with ThreadPoolExecutor(2) as threads:
         runs = list(threads.map(lambda _: site.install(bundle), range(2)))

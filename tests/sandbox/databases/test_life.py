@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 from tests.sandbox.databases.conftest import PASSWORD, Cloud, until
 
 pytestmark = pytest.mark.sandbox
+MEASURED = True
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,21 @@ def test_found_by_its_resource_id_and_tags(cloud: Cloud, name: str) -> None:
     tags = cloud.rds.list_tags_for_resource(ResourceName=shown["DBInstanceArn"])["TagList"]
     assert tags == [{"Key": "provision:tenant", "Value": "acme"}]
     assert cloud.row(name)["tenant"] == "acme"
+
+
+def test_what_it_uses_is_measured(cloud: Cloud, name: str) -> None:
+    def latest(metric: str) -> float:
+        return cloud.sandbox.latest("AWS/RDS", metric, DBInstanceIdentifier=name) or 0.0
+
+    with cloud.connect(name), cloud.connect(name):
+        until(lambda: latest("DatabaseConnections") == 2)
+    until(lambda: cloud.sandbox.latest("AWS/RDS", "DatabaseConnections", DBInstanceIdentifier=name) == 0)
+    before = latest("FreeStorageSpace")
+    assert 19.5 * 1024**3 < before < 20 * 1024**3
+    cloud.sql(name, "CREATE TABLE large AS SELECT repeat(md5(n::text), 30) FROM generate_series(1, 16000) AS n")
+    until(lambda: before - 200 * 1024**2 < latest("FreeStorageSpace") < before - 14 * 1024**2)
+    assert 0 <= latest("CPUUtilization") <= 100
+    cloud.sql(name, "DROP TABLE large")
 
 
 def test_stop_and_start_keep_the_rows(cloud: Cloud, name: str) -> None:

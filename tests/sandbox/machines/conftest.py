@@ -159,6 +159,20 @@ class Cloud:
         )
         return str(sent["Command"]["CommandId"])
 
+    def patch(self, instance_id: str, operation: str, reboot: str = "NoReboot") -> str:
+        """Send AWS-RunPatchBaseline; returns the command's id."""
+        sent = self.ssm.send_command(
+            InstanceIds=[instance_id],
+            DocumentName="AWS-RunPatchBaseline",
+            Parameters={"Operation": [operation], "RebootOption": [reboot]},
+        )
+        return str(sent["Command"]["CommandId"])
+
+    def patches(self, instance_id: str) -> dict[str, str]:
+        """States of its patches by package, as they were last reported."""
+        pages = self.ssm.get_paginator("describe_instance_patches").paginate(InstanceId=instance_id)
+        return {p["KBId"].removesuffix(".x86_64"): p["State"] for page in pages for p in page["Patches"]}
+
     def finished(self, command_id: str, instance_id: str) -> dict[str, Any]:
         """Wait for an invocation's end, whatever it is."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.sandbox.machines.conftest import Cloud, eventually
+from tests.sandbox.machines.conftest import Cloud, eventually, seen
 
 
 @pytest.fixture(scope="module")
@@ -141,7 +141,7 @@ def test_who_can_be_asked_and_for_what(cloud: Cloud, machine: str) -> None:
         cloud.ssm.get_command_invocation(CommandId="0" * 36, InstanceId=machine)
     assert missing.value.response["Error"]["Code"] == "InvocationDoesNotExist"
     assert refused("no-such-document") == "InvalidDocument"
-    assert refused("AWS-RunPatchBaseline") == "NotSupportedBySandbox"
+    assert refused("AWS-RunAnsiblePlaybook") == "NotSupportedBySandbox"
     assert refused(Parameters={"commands": ["true"], "executionTimeout": ["soon"]}) == "InvalidParameters"
     known = cloud.ssm.describe_instance_information(Filters=[{"Key": "InstanceIds", "Values": [machine, stopped]}])
     found = {row["InstanceId"]: row["PingStatus"] for row in known["InstanceInformationList"]}
@@ -163,3 +163,47 @@ def test_a_command_cannot_make_the_daemon_read_for_it(cloud: Cloud, machine: str
     swap = 'work=$(dirname "$(readlink /proc/$$/fd/1)"); rm "$work/out"; ln -s /etc/shadow "$work/out"; true'
     answer = cloud.command(machine, swap)
     assert answer["StandardOutputContent"] == ""
+
+
+def test_patches_are_found_and_installed_and_take_effect(cloud: Cloud) -> None:
+    machine = cloud.launch("globex")
+    before = seen(cloud.url(machine))
+    assert cloud.ssm.describe_instance_patch_states(InstanceIds=[machine])["InstancePatchStates"] == []
+    scanned = cloud.finished(cloud.patch(machine, "Scan"), machine)
+    assert (scanned["Status"], scanned["PluginName"]) == ("Success", "PatchLinux")
+    found = cloud.patches(machine)
+    assert {name for name, state in found.items() if state == "Missing"} == {
+        *("curl", "expat", "kernel", "openssh-server", "tzdata")
+    }
+    assert (found["telnet"], found["bash"], found["zlib"]) == ("InstalledRejected", "InstalledOther", "Installed")
+    assert cloud.finished(cloud.patch(machine, "Install"), machine)["Status"] == "Success"
+    assert cloud.patches(machine) == {
+        **dict.fromkeys(found, "Installed"),
+        **{name: found[name] for name in ("telnet", "bash", "openssl")},
+        "kernel": "InstalledPendingReboot",
+    }
+    state = cloud.ssm.describe_instance_patch_states(InstanceIds=[machine])["InstancePatchStates"][0]
+    assert (state["Operation"], state["MissingCount"], state["InstalledPendingRebootCount"]) == ("Install", 0, 1)
+    assert state["OperationStartTime"] <= state["OperationEndTime"] <= state["LastNoRebootInstallOperationTime"]
+    root = cloud.sandbox.home / "machines" / machine / "root"
+    image = root / "usr/lib/packages/kernel-6.1.76/boot/vmlinuz"
+    assert (image.read_text(), image.stat().st_uid) == ("6.1.76\n", before["uid"])
+    assert seen(cloud.url(machine))["pid"] == before["pid"], "the service was interrupted"
+    cloud.ec2.reboot_instances(InstanceIds=[machine])
+    eventually(lambda: cloud.row(machine)["pid"] not in {None, before["pid"]})
+    assert cloud.finished(cloud.patch(machine, "Scan"), machine)["Status"] == "Success"
+    assert cloud.patches(machine)["kernel"] == "Installed"
+
+
+def test_a_package_that_fails_is_named_and_the_service_is_up_after_the_reboot(cloud: Cloud) -> None:
+    machine = cloud.launch("initech")
+    before = seen(cloud.url(machine))
+    with cloud.sandbox.installing("curl", "echo no space left on device >&2; exit 3"):
+        answer = cloud.finished(cloud.patch(machine, "Install", "RebootIfNeeded"), machine)
+    assert (answer["Status"], answer["ResponseCode"]) == ("Failed", 1)
+    assert "failed curl 8.4.0: its script ended with 3: no space left on device" in answer["StandardErrorContent"]
+    states = cloud.patches(machine)
+    assert (states["curl"], states["kernel"], states["expat"]) == ("Failed", "Installed", "Installed")
+    assert seen(cloud.url(machine))["pid"] != before["pid"], "it was not rebooted"
+    assert cloud.finished(cloud.patch(machine, "Install"), machine)["Status"] == "Success"
+    assert cloud.patches(machine)["curl"] == "Installed"

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import socket
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -10,6 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.sandbox.machines.conftest import Cloud, answered, eventually, get, make_net, seen
+
+MEASURED = True
 
 
 def tenant_at(url: str) -> str | None:
@@ -103,7 +106,14 @@ def test_a_balancer_checks_and_forwards(cloud: Cloud, machines: tuple[str, str])
     assert {tenant_at(url) for _ in range(6)} == {"acme", "globex"}
 
     get(cloud.url(one) + "/sick")
+    assert {get(url + "/healthz")[0] for _ in range(4)} == {200, 500}
     balancer.wait(one, "unhealthy")
+    watched = {
+        "LoadBalancer": balancer.arn.partition(":loadbalancer/")[2],
+        "TargetGroup": balancer.group.rpartition(":")[2],
+    }
+    for metric in ("UnHealthyHostCount", "HTTPCode_Target_5XX_Count"):
+        eventually(partial(cloud.sandbox.latest, "AWS/ApplicationELB", metric, **watched))
     assert balancer.health(one)[1] == "Target.ResponseCodeMismatch"
     assert {tenant_at(url) for _ in range(4)} == {"globex"}
     get(cloud.url(one) + "/well")

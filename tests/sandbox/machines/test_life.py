@@ -12,6 +12,8 @@ from botocore.exceptions import ClientError
 
 from tests.sandbox.machines.conftest import Cloud, eventually, get, seen
 
+MEASURED = True
+
 
 @pytest.fixture(scope="module")
 def machine(cloud: Cloud) -> str:
@@ -49,6 +51,44 @@ def test_a_product_that_dies_is_started_again(cloud: Cloud, machine: str) -> Non
     eventually(lambda: cloud.row(machine)["pid"] not in {None, before})
     assert seen(cloud.url(machine))["pid"] != before
     assert cloud.state(machine) == "running"
+
+
+def test_what_it_uses_is_measured(cloud: Cloud, machine: str) -> None:
+    def disk() -> float:
+        return cloud.sandbox.latest("provision/acme", "disk_used_percent", InstanceId=machine, path="/") or 0.0
+
+    eventually(disk)
+    volumes = cloud.ec2.describe_volumes(Filters=[{"Name": "attachment.instance-id", "Values": [machine]}])["Volumes"]
+    percent = 100 * 64 / 1024 / volumes[0]["Size"]
+    before = disk()
+    assert before < percent
+    cloudwatch = cloud.sandbox.client("cloudwatch")
+    cloudwatch.put_metric_alarm(
+        AlarmName="disk",
+        Namespace="provision/acme",
+        MetricName="disk_used_percent",
+        Dimensions=[{"Name": "InstanceId", "Value": machine}, {"Name": "path", "Value": "/"}],
+        Statistic="Average",
+        Period=60,
+        EvaluationPeriods=2,
+        ComparisonOperator="GreaterThanOrEqualToThreshold",
+        Threshold=percent,
+    )
+
+    def alarm() -> str:
+        return str(cloudwatch.describe_alarms(AlarmNames=["disk"])["MetricAlarms"][0]["StateValue"])
+
+    eventually(lambda: alarm() == "OK")
+    assert cloud.command(machine, 'head -c 64M /dev/zero > "$STATE_DIR/large"')["ResponseCode"] == 0
+    eventually(lambda: before + percent <= disk() <= before + 1.1 * percent)
+    eventually(lambda: alarm() == "ALARM")
+    eventually(lambda: cloud.sandbox.latest("AWS/EC2", "StatusCheckFailed", InstanceId=machine) == 0.0)
+    cpu = eventually(lambda: (cloud.sandbox.latest("AWS/EC2", "CPUUtilization", InstanceId=machine),))[0]
+    assert 0 <= cpu <= 100
+    assert cloud.command(machine, 'rm "$STATE_DIR/large"')["ResponseCode"] == 0
+    eventually(lambda: disk() < percent)
+    eventually(lambda: alarm() == "OK")
+    cloudwatch.delete_alarms(AlarmNames=["disk"])
 
 
 def test_stop_start_and_reboot(cloud: Cloud) -> None:

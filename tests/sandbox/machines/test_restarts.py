@@ -96,3 +96,19 @@ def test_states_on_the_way_are_carried_to_their_end(cloud: Cloud) -> None:
     cloud.wait("instance_running", booting)
     assert not (cloud.sandbox.home / "machines" / terminating).exists()
     seen(cloud.url(booting))
+
+
+def test_an_installation_of_patches_outlives_a_killed_daemon_with_its_reboot(cloud: Cloud) -> None:
+    machine = cloud.launch("initech")
+    before = seen(cloud.url(machine))
+    state = cloud.sandbox.home / "machines" / machine / "state"
+    wait = 'touch "$STATE_DIR/begun"; while [ ! -e "$STATE_DIR/go" ]; do sleep 0.05; done'
+    with cloud.sandbox.installing("openssh-server", wait):
+        command = cloud.patch(machine, "Install", "RebootIfNeeded")
+        eventually((state / "begun").exists)
+        cloud.sandbox.kill()
+        cloud.sandbox.start()
+        (state / "go").touch()
+        assert cloud.finished(command, machine)["Status"] == "Success"
+    assert set(cloud.patches(machine).values()) == {"Installed", "InstalledOther", "InstalledRejected"}
+    assert seen(cloud.url(machine))["pid"] != before["pid"]

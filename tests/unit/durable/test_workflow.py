@@ -27,6 +27,7 @@ _STEPS = {
         "export": "dump fetch tidy",
         "new-tenant": "register check stack bootstrap migrate health finish",
         "offboard": "mark close snapshot copy restore verify probe clear proof dump fetch tidy stop rest",
+        "patch": "baseline scan mark snapshot copy install database reboot gate rescan finish",
         "prune": "prune",
         "reap": "clear",
         "rehearse": "beside: restore verify migrate probe clear conclude",

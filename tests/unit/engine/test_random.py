@@ -110,8 +110,8 @@ def act(here: Harness, verb: str, specs: tuple[Spec, ...], continue_on_error: bo
     """One command, which may fail in an orderly way."""
     program = program_of(specs)
     if verb == "lose":
-        with contextlib.suppress(ValueError):
-            here.cloud.objects.pop(min(here.cloud.objects))
+        if here.cloud.objects:
+            here.cloud.remove(min(here.cloud.objects))
     elif verb == "preview":
         here.preview(program)
     elif verb == "refresh":

@@ -127,6 +127,36 @@ def test_drift_is_seen_by_a_preview_that_refreshes_and_by_no_other(here: Harness
     assert here.cloud.objects["a-1"].props == {"text": "x"}
 
 
+def test_a_preview_that_refreshes_tells_from_what_to_what(here: Harness) -> None:
+    def program() -> None:
+        toy = Toy()
+        Thing("a", options(toy), text="x")
+        Thing("b", options(toy), text="y")
+
+    here.up(program)
+    here.cloud.objects["a-1"].props["text"] = "by hand"
+    del here.cloud.objects["b-1"]
+    seen = {(d.name, d.path, d.before, d.after) for d in here.preview(program, refresh=True).drift}
+    assert seen == {("a", "text", "x", "by hand"), ("b", "", None, None)}
+    assert here.preview(program).drift == (), "the cloud wasn't read"
+
+
+def test_what_only_the_program_wants_is_no_drift(here: Harness) -> None:
+    here.up(thing(text="x"))
+    plan = here.preview(thing(text="y"), refresh=True)
+    assert (ops(plan), plan.drift) == ([("update", "a")], ())
+
+
+def test_a_secret_that_was_changed_by_hand_is_not_told(here: Harness) -> None:
+    def program() -> None:
+        Thing("a", options(Toy()), text=pulumi.Output.secret("sesame"))
+
+    here.up(program)
+    here.cloud.objects["a-1"].props["text"] = "open sesame"
+    (seen,) = here.preview(program, refresh=True).drift
+    assert (seen.path, seen.before, seen.after) == ("text", "[secret]", "[secret]")
+
+
 def test_refresh_takes_the_cloud_into_the_state_and_drops_what_is_gone(here: Harness) -> None:
     def program() -> None:
         toy = Toy()

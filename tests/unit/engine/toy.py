@@ -59,6 +59,12 @@ class Cloud:
         """Objects that the resource of this name made."""
         return [o for o in self.objects.values() if o.urn.endswith(f"::{name}")]
 
+    def remove(self, identifier: str) -> None:
+        """Take an object away, and what lies within it."""
+        self.objects.pop(identifier, None)
+        for inner in [o.id for o in self.objects.values() if o.props.get("fixedWithin") == identifier]:
+            self.remove(inner)
+
     def names(self) -> list[str]:
         """Resource names of all objects, sorted, with repetitions."""
         return sorted(o.urn.rsplit("::", 1)[-1] for o in self.objects.values())
@@ -227,15 +233,10 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
     def Delete(self, request: Any, context: Any) -> Any:
         self._enter("Delete", request, context)
         with self.cloud.lock:
-            self._remove(request.id)
+            self.cloud.remove(request.id)
         if hook := self.cloud.after.get(("Delete", request.name)):
             hook()
         return empty_pb2.Empty()
-
-    def _remove(self, identifier: str) -> None:
-        self.cloud.objects.pop(identifier, None)
-        for inner in [o.id for o in self.cloud.objects.values() if o.props.get("fixedWithin") == identifier]:
-            self._remove(inner)
 
     def Invoke(self, request: Any, context: Any) -> Any:
         args = values.decode(request.args)

@@ -34,7 +34,7 @@ def test_migrations_build_what_the_code_uses(ledger: SqlLedger) -> None:
         assert connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == HEAD
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
 def test_a_ledger_of_an_earlier_revision_is_migrated_and_keeps_what_it_holds(
     url: str, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, revision: str
 ) -> None:
@@ -48,12 +48,12 @@ def test_a_ledger_of_an_earlier_revision_is_migrated_and_keeps_what_it_holds(
         old.begin_operation("op-000001", "apply", "acme", "sandbox", {"ring": 2})
         tenants, journal = old.tenants(), old.journal()
         with pytest.raises(ProvisionError):
-            old.rollouts()
+            old.notices()
         old.close()
     ledger = open_ledger(url, clock)
     assert _revision(ledger) == HEAD
     assert (ledger.tenants(), ledger.journal()) == (tenants, journal)
-    assert (ledger.points(deleted=True), ledger.rollouts()) == ([], [])
+    assert (ledger.points(deleted=True), ledger.rollouts(), ledger.notices()) == ([], [], [])
     ledger.add_evidence("acme", "drill", {"verdict": "passed"}, operation_id="op-000001")
     ledger.verify_journal()
     with pytest.raises(ProvisionError, match="append-only"), ledger._database.write() as connection:

@@ -68,9 +68,9 @@ def test_what_computes_stops_and_what_keeps_goes_on() -> None:
     ("setting", "value", "item"),
     [
         ("instance_type", "x9z.large", "machine"),
-        ("instance_type", "t4g.4xlarge", "machine"),
+        ("instance_type", "m7g.nano", "machine"),
         ("instance_type", "large", "machine"),
-        ("database_class", "db.r8g.large", "database"),
+        ("database_class", "db.t9.large", "database"),
         ("database_class", "db.t4g.nano", "database"),
     ],
 )

@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from provisioner.model.cloud import (
+    Alarm,
     Caller,
     CommandResult,
     Database,
+    GroupRule,
     Machine,
+    Metric,
     Quota,
+    Reading,
     Restorable,
     Snapshot,
     StoredFile,
@@ -23,6 +27,9 @@ from provisioner.model.cloud import (
 from provisioner.model.deployer.simulation import Answers, Question
 from provisioner.model.errors import AuthenticationError, ProvisionError
 from provisioner.model.json import Json
+from provisioner.model.patch.port import NO_HOOKS, Operation
+from provisioner.model.patch.scan import Scan
+from tests.unit.ops.fake_patches import FakePatches
 
 SOUND: dict[str, Any] = {
     "connection": {"value": {"tls": "TLSv1.3", "server_version": "17.10"}, "error": ""},
@@ -72,6 +79,7 @@ class FakeCloud:
     result: CommandResult = field(default_factory=lambda: CommandResult("Success", 0, "", ""))
     left: list[str] = field(default_factory=list)
     region: str = "eu-west-1"
+    alarmed: list[Alarm] = field(default_factory=list)
     limits: list[Quota] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     untold: list[str] = field(default_factory=list)
@@ -85,7 +93,12 @@ class FakeCloud:
     objects: dict[str, bytes] = field(default_factory=lambda: {"provision-export/database.dump": b"dump"})
     answers: dict[str, Any] = field(default_factory=lambda: dict(ANSWERS))
     refuse_stop: ProvisionError | None = None
+    measured: dict[str, list[Reading]] = field(default_factory=dict)
     full: bool = False
+    rules: list[GroupRule] = field(default_factory=list)
+    patches: FakePatches = field(default_factory=FakePatches)
+    minors: dict[str, str] = field(default_factory=dict)
+    database_version: str = "17.4"
 
     def caller(self) -> Caller:
         if not self.known:
@@ -100,7 +113,18 @@ class FakeCloud:
 
     def database(self, identifier: str) -> Database | None:
         status = self.database_status.get(identifier)
-        return Database(identifier, f"db-{identifier}", status, "127.9.1.2", 5432, False, None) if status else None
+        if status is None:
+            return None
+        return Database(
+            identifier, f"db-{identifier}", status, "127.9.1.2", 5432, False, None, 20, None, self.database_version
+        )
+
+    def alarms(self, tenant: str) -> list[Alarm]:
+        return self.alarmed
+
+    def readings(self, metrics: Sequence[Metric], start: datetime, end: datetime) -> list[list[Reading]]:
+        """Those of `measured`, by the metric's name, in that time."""
+        return [[r for r in self.measured.get(m.name, []) if start <= r.at < end] for m in metrics]
 
     def databases(self, tenant: str) -> list[Database]:
         return [d for d in (self.database(name) for name in self.database_status) if d is not None]
@@ -132,12 +156,42 @@ class FakeCloud:
         self.calls.append(f"stop {machine_id}")
         self.machine_state = "stopped"
 
+    def patch(
+        self,
+        machine_id: str,
+        operation: Operation,
+        *,
+        comment: str,
+        timeout: float,
+        hooks: Mapping[str, str] = NO_HOOKS,
+    ) -> Scan:
+        self.calls.append(" ".join([operation, machine_id, *hooks.values()]))
+        return self.patches.run(operation, self.clock.now())
+
+    def reboot_machine(self, machine_id: str) -> None:
+        self.calls.append(f"reboot {machine_id}")
+        self.patches.reboot()
+
+    def newest_minor(self, version: str) -> str | None:
+        return self.minors.get(version)
+
+    def upgrade_database(self, identifier: str, version: str) -> None:
+        self.calls.append(f"upgrade {identifier} {version}")
+        self.database_version = version
+
     def target_health(self, group_arn: str, machine_id: str) -> str:
         self.calls.append(f"target {machine_id}")
         return "healthy"
 
     def addressed(self, tenant: str) -> list[str]:
         return ["i-1"]
+
+    def group_rules(self, groups: Collection[str]) -> list[GroupRule]:
+        return [rule for rule in self.rules if rule.group in groups]
+
+    def revoke_rule(self, rule: GroupRule) -> None:
+        self.calls.append(f"revoke {rule.id}")
+        self.rules = [other for other in self.rules if other.id != rule.id]
 
     def start_database(self, identifier: str) -> None:
         self.calls.append(f"start {identifier}")

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from threading import Event as Flag
@@ -15,6 +15,8 @@ from provisioner.model.cloud import (
     Health,
 )
 from provisioner.model.errors import ProvisionError, StuckError, UndoneError, UnsupportedError, UsageError
+from provisioner.model.fleet.notice import Endpoint
+from provisioner.model.fleet.work import Work
 from provisioner.model.json import Json, JsonDict
 from provisioner.model.ledger import Holder, Lease, OperationStatus, StepStatus, TenantRecord
 from provisioner.model.ports import OperationDefinition, Progress, RunOptions, Stack, StepContext
@@ -23,6 +25,7 @@ from provisioner.model.stack import StackArgs
 from provisioner.model.tenant import CloudKind, Freeze, Release, Sizing, Target, Tenant
 from provisioner.model.tools import Tool
 from provisioner.ops.definitions import definitions
+from provisioner.ops.fleet import work_of
 from tests.unit.ops.fake_cloud import FakeCloud, StepClock
 
 SIZING = Sizing("t4g.small", 20, "address", "db.t4g.micro", "17", 20, 100, False, False, 7, 30, True)
@@ -82,6 +85,8 @@ class FakeRegistry:
     default_channel: str = "stable"
     strategies: dict[str | None, Strategy] = field(default_factory=lambda: {None: Strategy()})
     freezes: tuple[Freeze, ...] = ()
+    os_releases: Mapping[int, str] = field(default_factory=dict)
+    notices: tuple[Endpoint, ...] = ()
     targets: Mapping[str, Target] = field(default_factory=lambda: {"sandbox": TARGET})
     default_target: Target = TARGET
 
@@ -93,6 +98,10 @@ class FakeRegistry:
 
     def remove(self, tenant_id: str) -> None:
         self.entries.pop(tenant_id, None)
+
+    def override(self, tenant_id: str, settings: Mapping[str, Any], *, name: str, reason: str) -> None:
+        known = self.entries[tenant_id]
+        self.entries[tenant_id] = replace(known, sizing=replace(known.sizing, **settings))
 
     def move_channel(self, channel: str, release: str) -> None:
         self.channels[channel] = release
@@ -270,6 +279,7 @@ class FakeHouse:
         self.fake_engine = FakeEngine()
         self.fake_cloud = FakeCloud(clock=self.clock)
         self.prober = FakeProber([Health("healthy", "1.0.0", 1, "acme")])
+        self.messenger: Any = None
         self.tools = FakeTools()
         self.started: list[str] = []
         self.operations = InLine(self.ledger, definitions(self))
@@ -279,6 +289,9 @@ class FakeHouse:
 
     def records(self) -> list[TenantRecord]:
         return self.ledger.tenants()
+
+    def work(self) -> Work:
+        return work_of(self.ledger)
 
     def registry(self, path: Path | None = None) -> FakeRegistry:
         return self.file
@@ -296,8 +309,8 @@ class FakeHouse:
     def cloud(self, target: Target, region: str) -> FakeCloud:
         return self.fake_cloud
 
-    def image(self, target: Target, release: Release, region: str) -> str:
-        return "ami-1"
+    def image(self, target: Target, release: Release, region: str, os_release: str | None = None) -> str:
+        return f"ami-{os_release}" if os_release else "ami-1"
 
     def stack(self, args: StackArgs) -> Stack:
         return Stack(args.project, args.name, lambda: None)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from provisioner.model.patch.scan import FACT, Patch, Scan, fact
 from provisioner.model.recovery import RecoveryPoint
 from provisioner.ops import backup, restoring
 from provisioner.ops.new_tenant import carry_out, propose
@@ -15,12 +16,21 @@ def quiet(_: object) -> None:
 
 
 def made(house: FakeHouse, *ids: str) -> None:
-    """Make tenants; what the engine was asked for it is forgotten."""
+    """Make tenants, with a first scan; what the engine was asked for it is forgotten."""
     for tenant_id in ids:
         house.prober.answers = [replace(house.prober.answers[0], tenant=tenant_id)]
         carry_out(house, propose(house, NewTenantRequest(tenant_id)), quiet)
         house.fake_cloud.database_status.setdefault(tenant_id, "available")
+        scanned(house, tenant_id)
     house.fake_engine.calls.clear()
+
+
+def scanned(house: FakeHouse, tenant_id: str, *patches: Patch) -> None:
+    """Somebody has looked, and this is missing."""
+    machine = house.ledger.fact(tenant_id, "machine")
+    assert machine is not None
+    found = Scan("pb-1", house.clock.now(), 100, patches)
+    house.ledger.observe(tenant_id, FACT, fact(found, None, str(machine.value["id"]), "ami-1"))
 
 
 def backed_up(house: FakeHouse, tenant_id: str = "acme") -> RecoveryPoint:

@@ -24,7 +24,8 @@ def acme(house: FakeHouse) -> FakeHouse:
 
 
 def wanted(house: FakeHouse) -> list[str]:
-    return [j.what for j in due(house, house.file)]
+    """But for what looks only: test_watch.py has that."""
+    return [j.what for j in due(house, house.file) if j.what not in ("watch", "forecast")]
 
 
 def test_a_backup_then_a_drill_then_nothing(acme: FakeHouse) -> None:
@@ -40,8 +41,8 @@ def test_a_backup_then_a_drill_then_nothing(acme: FakeHouse) -> None:
 def test_both_at_once_are_two_operations(acme: FakeHouse) -> None:
     tick(acme, quiet)
     acme.clock.at += timedelta(days=40)
-    assert wanted(acme) == ["backup", "drill"]
-    assert [d.outcome for d in tick(acme, quiet)] == ["done", "done"]
+    assert wanted(acme) == ["backup", "drill", "drift", "scan"]
+    assert [d.outcome for d in tick(acme, quiet)] == ["done"] * 4
     assert wanted(acme) == []
 
 
@@ -49,7 +50,7 @@ def test_the_schedules_come_again(acme: FakeHouse) -> None:
     tick(acme, quiet)
     tick(acme, quiet)
     acme.clock.at += timedelta(hours=25)
-    assert wanted(acme) == ["backup"]
+    assert wanted(acme) == ["backup", "drift", "scan"]
     tick(acme, quiet)
     assert len(acme.ledger.points(tenant="acme")) == 2
 
@@ -123,6 +124,8 @@ def test_a_fault_of_ours_and_a_silent_cloud_stop_no_other(acme: FakeHouse, monke
     monkeypatch.setattr(acme.fake_cloud, "make_snapshot", bug)
     assert [(d.tenant, d.what, d.detail) for d in tick(acme, quiet)] == [
         ("acme", "backup", "KeyError: 'bug'"),
+        ("acme", "drift", "every 24 h"),
+        ("acme", "scan", "every 24 h"),
         ("beta", "stop", "rds CreateDBSnapshot: SnapshotQuotaExceeded"),
         ("gamma", "look", "ValueError: 'nobody knows this one' is not a valid Verdict"),
     ]
@@ -136,7 +139,7 @@ def test_a_look_asks_no_cloud(acme: FakeHouse, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_backup_that_was_made_since_the_look_is_enough(acme: FakeHouse) -> None:
-    [job] = due(acme, acme.file)
+    [job] = [j for j in due(acme, acme.file) if j.what == "backup"]
     backed_up(acme)
     assert job.run(quiet) is NOTHING
     assert len(acme.ledger.points(tenant="acme")) == 1
@@ -150,11 +153,11 @@ def test_a_drill_that_could_not_tell_is_tried_again_the_next_day(acme: FakeHouse
     acme.clock.at += timedelta(hours=25)
     acme.fake_engine.fail_up = None
     backed_up(acme)
-    assert wanted(acme) == ["drill"]
+    assert wanted(acme) == ["drill", "drift", "scan"]
     tick(acme, quiet)
     acme.clock.at += timedelta(hours=25)
     backed_up(acme)
-    assert wanted(acme) == []
+    assert wanted(acme) == ["drift", "scan"], "no drill"
     assert [e.body["verdict"] for e in acme.ledger.evidence(kind="drill")] == ["passed", "inconclusive"]
 
 

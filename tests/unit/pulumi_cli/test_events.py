@@ -168,6 +168,26 @@ def test_a_refresh_before_an_update_is_no_step_of_it() -> None:
     assert (run.recorder.steps, run.told) == ([], [])
 
 
+def test_a_preview_that_refreshes_tells_from_what_to_what() -> None:
+    run = Run("preview")
+    old = state("database", inputs={"port": 1, "password": SECRET, "multiAz": True}, outputs={"port": 1})
+    new = state("database", inputs={"port": 2, "password": SECRET, "multiAz": True}, outputs={"port": 2})
+    diff = {"port": {"diffKind": "update", "inputDiff": True}, "password": {"diffKind": "update", "inputDiff": True}}
+    run.before("refresh", "database", old=old, new=old)
+    run.after("refresh", "database", old=old, new=new, detailedDiff=diff)
+    run.after("refresh", "machine", old=state("machine"))
+    run.after("refresh", "same", old=old, new=old)
+    run.after("refresh", "other words", old=state("o", inputs={"a": "17"}), new=state("o", inputs={"a": "17.4"}))
+    run.after("refresh", "keys", old=state("k", inputs={"a": 1}), new=state("k", inputs={"a": 2}), diffs=["a"])
+    assert run.recorder.steps == []
+    assert [(d.name, d.path, d.before, d.after) for d in run.recorder.drift] == [
+        ("database", "password", "[secret]", "[secret]"),
+        ("database", "port", 1, 2),
+        ("machine", "", None, None),
+        ("keys", "a", 1, 2),
+    ]
+
+
 def test_what_changed_in_the_cloud_is_a_refresh_s_step() -> None:
     run = Run("refresh")
     run.after("update", "database", old=state("database", id="db-1"), new=state("database", id="db-1"))

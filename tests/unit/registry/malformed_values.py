@@ -96,7 +96,7 @@ VALUE_CASES: list[Case] = [
         "unknown key, nothing near",
         "    colour: red\n",
         "tenants.yaml:43:5: tenants/acme/colour: unknown key (known keys: account, channel, expires, "
-        "hold, labels, name, organization, overrides, pin, region, release, ring, ...)",
+        "hold, labels, name, organization, overrides, patch_exceptions, pin, region, release, ...)",
     ),
     changed(
         "unknown section",

@@ -312,3 +312,52 @@ def test_a_lock_that_is_held_too_long_is_an_error(write: Write, monkeypatch: pyt
     with files.locked(path), pytest.raises(TimedOutError, match="another process has been editing"):
         registry.add_tenant(path, "initech", {})
     assert path.read_text() == SAMPLE
+
+
+GROWN: dict[str, Any] = {"root_disk_gib": 40}
+WHY = {"name": "Jane", "reason": "it fills up"}
+
+
+def test_an_override_is_added_and_takes_the_place_of_the_one_before(write: Write) -> None:
+    path = write(
+        HEAD + "tenants:\n  acme: # ours\n    tier: trial\n    overrides:\n"
+        "      - {setting: multi_az, value: true, name: Joe, reason: contract}\n  beta:\n"
+    )
+    assert registry.override(path, "acme", GROWN, **WHY, today=TODAY).changed
+    assert not registry.override(path, "acme", GROWN, **WHY, today=TODAY).changed, "the same again"
+    edited = registry.override(path, "acme", {"root_disk_gib": 60}, name="Joe", reason="more", today=TODAY)
+    found = edited.registry.tenant("acme")
+    assert (found.sizing.root_disk_gib, found.sizing.multi_az) == (60, True)
+    assert [(o.setting, o.value, o.name) for o in found.overrides] == [
+        ("multi_az", True, "Joe"),
+        ("root_disk_gib", 60, "Joe"),
+    ]
+    assert "  acme: # ours\n    tier: trial\n" in path.read_text()
+    assert path.read_text().endswith("  beta:\n")
+
+
+def test_an_override_of_one_that_has_none(write: Write) -> None:
+    path = write(HEAD + "tenants:\n  acme:\n")
+    found = registry.override(path, "acme", {**GROWN, "database_class": "db.t4g.small"}, **WHY, today=TODAY)
+    assert found.registry.tenant("acme").sizing.database_class == "db.t4g.small"
+
+
+def test_an_override_loses_no_comment(write: Write) -> None:
+    text = HEAD + (
+        "tenants:\n  acme:\n    overrides:\n"
+        "      - {setting: multi_az, value: true, name: Joe, reason: contract}\n"
+        "      # ask Joe before you change this\n"
+        "      - {setting: log_retention_days, value: 30, name: Joe, reason: contract}\n"
+    )
+    path = write(text)
+    with pytest.raises(ProvisionError, match="a comment stands in it; nothing was written"):
+        registry.override(path, "acme", GROWN, **WHY, today=TODAY)
+    assert path.read_text() == text
+
+
+def test_an_override_that_is_not_valid_or_of_nobody_is_refused(write: Write) -> None:
+    path = write(HEAD + "tenants:\n  acme:\n")
+    for tenant, settings in (("acme", {"root_disk_gib": 1}), ("acme", {"front": "door"}), ("amce", GROWN)):
+        with pytest.raises(UsageError):
+            registry.override(path, tenant, settings, **WHY, today=TODAY)
+    assert path.read_text() == HEAD + "tenants:\n  acme:\n"

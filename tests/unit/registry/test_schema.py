@@ -9,11 +9,13 @@ import jsonschema  # type: ignore[import-untyped] # its stubs are not in the loc
 import pytest
 
 from provisioner import registry
+from provisioner.model.patch.policy import PatchDays, PatchException, PatchPolicy
 from provisioner.model.recovery import BackupPolicy
 from provisioner.model.rollout.strategy import Gate, Strategy
 from provisioner.model.tenant import Freeze, Hold, Pin, Release, Sizing, Target, Tenant
 from provisioner.registry.compose import read
 from provisioner.registry.layout import formatted
+from provisioner.registry.patching import PatchDaysEntry, PatchEntry, PatchExceptionEntry
 from provisioner.registry.policy import policy_of, walk
 from provisioner.registry.reference import EXAMPLE, markdown
 from provisioner.registry.schema import (
@@ -92,8 +94,13 @@ def test_the_schema_has_the_policies_for_editors() -> None:
 
 
 def test_the_schema_and_the_model_have_the_same_fields() -> None:
-    assert set(TierEntry.model_fields) - {"description", "backup"} == {f.name for f in fields(Sizing)}
+    assert set(TierEntry.model_fields) - {"description", "backup", "drift_hours", "patch"} == {
+        f.name for f in fields(Sizing)
+    }
     assert set(BackupEntry.model_fields) == {f.name for f in fields(BackupPolicy)}
+    assert set(PatchEntry.model_fields) == {f.name for f in fields(PatchPolicy)}
+    assert set(PatchDaysEntry.model_fields) == {f.name for f in fields(PatchDays)}
+    assert set(PatchExceptionEntry.model_fields) == {f.name for f in fields(PatchException)}
     assert set(TargetEntry.model_fields) | {"name", "tenant"} == {f.name for f in fields(Target)}
     assert set(ReleaseEntry.model_fields) | {"version"} == {f.name for f in fields(Release)}
     assert set(StrategyEntry.model_fields) | {"name", "hasty"} == {f.name for f in fields(Strategy)}
@@ -101,7 +108,7 @@ def test_the_schema_and_the_model_have_the_same_fields() -> None:
     assert set(HoldEntry.model_fields) == {f.name for f in fields(Hold)}
     assert set(PinEntry.model_fields) == {f.name for f in fields(Pin)}
     assert set(keys(FreezeEntry)) - {"from", "until"} == {f.name for f in fields(Freeze)} - {"start", "end"}
-    resolved = {"id", "sizing", "desired_release", "release_source", "backup"}
+    resolved = {"id", "sizing", "desired_release", "release_source", "backup", "drift_hours", "patch"}
     assert set(TenantEntry.model_fields) - {"release", "account", "role"} == {f.name for f in fields(Tenant)} - resolved
 
 

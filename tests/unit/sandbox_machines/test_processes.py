@@ -11,8 +11,8 @@ import pytest
 from moto.core.exceptions import ServiceException
 
 from provisioner.sandbox.machines import sweep
-from provisioner.sandbox.machines.commands import script_of
 from provisioner.sandbox.machines.run import Script, _interpreter
+from provisioner.sandbox.machines.scripts import script_of
 
 
 def test_a_sweep_finds_all_that_inherited_the_mark_and_nothing_else(tmp_path: Path) -> None:
@@ -60,8 +60,8 @@ def test_the_first_line_names_the_interpreter(text: str, interpreter: list[str])
 
 def test_parameters_of_the_document() -> None:
     asked = {"commands": ["a", "b"], "executionTimeout": ["5"], "workingDirectory": ["/tmp"]}
-    assert script_of("AWS-RunShellScript", asked) == Script("a\nb\n", 5.0, "/tmp")
-    assert script_of("AWS-RunShellScript", {"commands": ["a"]}) == Script("a\n", 3600.0, None)
+    assert script_of("AWS-RunShellScript", asked, {}) == Script("a\nb\n", 5.0, "/tmp")
+    assert script_of("AWS-RunShellScript", {"commands": ["a"]}, {}) == Script("a\n", 3600.0, None)
 
 
 @pytest.mark.parametrize(
@@ -70,11 +70,12 @@ def test_parameters_of_the_document() -> None:
         ("AWS-RunShellScript", {}, "InvalidParameters"),
         ("AWS-RunShellScript", {"commands": ["a"], "colour": ["red"]}, "InvalidParameters"),
         ("AWS-RunShellScript", {"commands": ["a"], "executionTimeout": ["0"]}, "InvalidParameters"),
-        ("AWS-RunPatchBaseline", {"commands": ["a"]}, "NotSupportedBySandbox"),
+        ("AWS-RunPatchBaseline", {"commands": ["a"]}, "InvalidParameters"),
+        ("AWS-RunAnsiblePlaybook", {"commands": ["a"]}, "NotSupportedBySandbox"),
         ("mine", {"commands": ["a"]}, "InvalidDocument"),
     ],
 )
 def test_what_a_command_cannot_ask_for(document: str, parameters: dict[str, list[str]], code: str) -> None:
     with pytest.raises(ServiceException) as caught:
-        script_of(document, parameters)
+        script_of(document, parameters, {})
     assert caught.value.code == code

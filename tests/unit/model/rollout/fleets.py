@@ -8,7 +8,8 @@ from hypothesis import settings
 
 from provisioner.model.ledger import TenantRecord
 from provisioner.model.lifecycle import Lifecycle
-from provisioner.model.rollout.plan import Candidate, Request
+from provisioner.model.rollout.candidate import Candidate
+from provisioner.model.rollout.plan import Request
 from provisioner.model.rollout.strategy import Strategy
 from provisioner.model.tenant import CloudKind, Release, Sizing, Target, Tenant
 

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from provisioner.model.lifecycle import Lifecycle
+from provisioner.model.rollout.candidate import Candidate
 from provisioner.model.rollout.channel import stays
 from provisioner.model.rollout.frozen import RolloutPlan
-from provisioner.model.rollout.plan import Candidate, plan
+from provisioner.model.rollout.plan import plan
 from provisioner.model.rollout.states import RolloutStatus
 from provisioner.model.tenant import Hold, Pin
 from tests.unit.model.rollout.fleets import NOW, SANDBOX, candidate, request

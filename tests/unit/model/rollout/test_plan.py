@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from provisioner.model.errors import RefusedError
 from provisioner.model.lifecycle import Lifecycle
+from provisioner.model.rollout.candidate import Candidate
 from provisioner.model.rollout.edits import edits
 from provisioner.model.rollout.frozen import RolloutPlan, Why
-from provisioner.model.rollout.plan import Candidate, plan
+from provisioner.model.rollout.plan import plan
 from provisioner.model.rollout.windows import legal
 from provisioner.model.tenant import Freeze, Hold, Pin, Window
 from tests.unit.model.rollout.fleets import CHEAP, NOW, RELEASES, SANDBOX, candidate, fleet, release, request, tenant

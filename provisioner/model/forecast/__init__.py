@@ -1,0 +1,1 @@
+"""When does something run out? Pure; `forecast` answers."""

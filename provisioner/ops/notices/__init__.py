@@ -1,0 +1,1 @@
+"""Webhooks: what a worker tells the outside."""

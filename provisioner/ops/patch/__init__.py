@@ -1,0 +1,1 @@
+"""Patching: looking, a rollout of patches, and the report."""

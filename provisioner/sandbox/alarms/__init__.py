@@ -1,0 +1,1 @@
+"""CloudWatch's alarms, evaluated from what the sandbox measures."""

@@ -82,6 +82,7 @@ def serving(installation: Forked) -> str:
     return str(installation.show("acme")["database"]["id"])
 
 
+@only_exhaustive
 def test_killed_around_and_inside_every_step(installation: Forked, before: dict[str, int]) -> None:
     words = backed_up(installation, "lost by the first")
     done = walk(installation, words, STEPS, INSIDE)

@@ -253,7 +253,7 @@ def test_a_short_series_is_told_to_the_second(capacity: float) -> None:
     assert found.earliest <= found.at
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(8))
 def test_what_grows_in_steps_is_in_the_interval(seed: int) -> None:
     """Steps of a second, read each second: there is no noise, and yet nobody knows when within its second a reading
     was so."""

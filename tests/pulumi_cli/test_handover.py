@@ -49,6 +49,8 @@ def test_a_tenant_is_the_same_by_both_engines(installation: Installation, tier: 
     installation.ok("new-tenant", ours, "--tier", tier)
     installation.ok("new-tenant", theirs, "--tier", tier, "--engine", "pulumi")
     shown = [installation.show(t) for t in (ours, theirs)]
+    looked = [s["drift"].pop("looked_at") for s in shown]
+    assert all(looked)
     same = [{k: v for k, v in s.items() if k not in _OWN} for s in shown]
     assert str(same[0]).replace(ours, "T") == str(same[1]).replace(theirs, "T")
     assert [s["health"]["status"] for s in shown] == ["healthy", "healthy"]

@@ -216,7 +216,7 @@ class App:
             return self._clouds[key]
 
     def image(self, target: Target, release: Release, region: str, os_release: str | None = None) -> str:
-        place = "sandbox" if target.cloud is CloudKind.SANDBOX else region
+        place = target.place(region)
         images = release.images_on(os_release)
         if place not in images:
             path = f"releases/{release.version}/" + (f"rebuilds/{os_release}" if os_release else "images")

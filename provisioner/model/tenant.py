@@ -38,6 +38,10 @@ class Target:
     role: str | None = None
     tenant: str | None = None
 
+    def place(self, region: str) -> str:
+        """Under which name a release has its image for tenants of this region."""
+        return "sandbox" if self.cloud is CloudKind.SANDBOX else region
+
 
 @dataclass(frozen=True, slots=True)
 class Sizing:

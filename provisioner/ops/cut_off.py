@@ -138,14 +138,20 @@ def release_of(upgrade: Operation) -> str:
     return str(args["release"])
 
 
+def overtaken(house: House, ctx: StepContext) -> Operation | None:
+    """What else has changed the tenant since this operation began."""
+    newest = next(iter(house.ledger.operations(tenant=ctx.tenant, kinds=CHANGING, limit=1)), None)
+    return newest if newest is not None and newest.id != ctx.operation_id else None
+
+
 def refuse_overtaken(house: House, ctx: StepContext) -> None:
     """Before an upgrade goes on: raise RefusedError where something else has changed the tenant since it was cut off.
     One that left the tenant stuck changes nothing any more: it only looks."""
     undo = ctx.results.get("undo", {})
     if undo.get("undone") is False and not undo.get("restore"):
         return
-    newest = next(iter(house.ledger.operations(tenant=ctx.tenant, kinds=CHANGING, limit=1)), None)
-    if newest is not None and newest.id != ctx.operation_id:
+    newest = overtaken(house, ctx)
+    if newest is not None:
         raise RefusedError(
             f"upgrade {ctx.operation_id} of {ctx.tenant} can't go on: {newest.kind} {newest.id} has changed "
             f"{ctx.tenant} since; nothing was changed",

@@ -27,8 +27,8 @@ FACT = "resize"
 GROWS = {"root_disk_gib": "disk", "database_storage_gib": "database storage"}
 """What never shrinks."""
 _FREE = 1.1
-_RESIZED = (Lifecycle.ACTIVE, Lifecycle.UPDATING, Lifecycle.FAILED)
 """RDS wants its limit so much above the storage."""
+_RESIZED = (Lifecycle.ACTIVE, Lifecycle.UPDATING, Lifecycle.FAILED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from provisioner.model.rollout.schedule import in_order, scheduled
 from provisioner.model.rollout.strategy import Strategy
 from provisioner.model.rollout.verdict import age
 from provisioner.model.rollout.windows import shown
-from provisioner.model.tenant import CloudKind, Freeze, Release
+from provisioner.model.tenant import Freeze, Release
 
 _FRESH = 2
 """So many times `scan_hours` a scan counts."""
@@ -72,11 +72,7 @@ def _left_out(request: PatchRequest, candidate: Candidate, now: datetime) -> Rea
     """Why a tenant isn't patched, whatever the time is; the first reason counts."""
     return (
         not_here(candidate, request.target, mend=False)
-        or (
-            _nothing_missing(candidate, now)
-            if candidate.tenant.patch.way == "in-place"
-            else _no_image(request, candidate)
-        )
+        or _nothing_to_do(request, candidate, now)
         or held(candidate.tenant, now)
         or sick(candidate, mend=request.mend)
     )
@@ -111,7 +107,7 @@ def _no_image(request: PatchRequest, candidate: Candidate) -> Reason | None:
     known = candidate.record.facts.get(OS) if candidate.record else None
     if known is not None and (known.value["release"], known.value["os_release"]) == (current, wanted):
         return Why.THERE, f"is on {wanted}"
-    place = "sandbox" if tenant.target.cloud is CloudKind.SANDBOX else tenant.region
+    place = tenant.target.place(tenant.region)
     release = request.releases.get(current)
     if release is None or place not in release.images_on(wanted):
         return Why.NO_IMAGE, f"there is none of {current} on it: add releases/{current}/rebuilds/{wanted}/{place}"

@@ -16,7 +16,7 @@ from provisioner.model.rollout.frozen import LeftOut, PlannedTenant, RolloutPlan
 from provisioner.model.rollout.schedule import in_order, scheduled
 from provisioner.model.rollout.strategy import Strategy
 from provisioner.model.rollout.verdict import before, combined
-from provisioner.model.tenant import CloudKind, Freeze, Release, Tenant
+from provisioner.model.tenant import Freeze, Release, Tenant
 from provisioner.model.versions import version_key
 
 
@@ -138,7 +138,7 @@ def _no_step(request: Request, candidate: Candidate) -> Reason | None:
         return Why.NEWER, f"is on {current}, which is newer; a rollout only goes forward"
     if release.min_from is not None and version_key(current) < version_key(release.min_from):
         return Why.TOO_OLD, f"is on {current}: provision rollout start {release.min_from} first"
-    place = "sandbox" if tenant.target.cloud is CloudKind.SANDBOX else tenant.region
+    place = tenant.target.place(tenant.region)
     if place not in release.images:
         return Why.NO_IMAGE, f"there is none for {place}: add releases/{release.version}/images/{place}"
     return None

@@ -23,17 +23,17 @@ from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.patch.evidence import KIND, evidence
 from provisioner.model.patch.scan import FACT, Scan, behind
 from provisioner.model.ports import Cloud, OperationDefinition, OperationStepDefinition, StepContext
-from provisioner.model.rollout.frozen import why_not_now
 from provisioner.model.rollout.strategy import Gate
 from provisioner.ops.awake import until
 from provisioner.ops.converge import Converge, mismatch
+from provisioner.ops.cut_off import overtaken
 from provisioner.ops.desired import thaw_args
 from provisioner.ops.house import House
 from provisioner.ops.machine import resume_hint
-from provisioner.ops.operations import CHANGING
 from provisioner.ops.patch import minors
 from provisioner.ops.patch.look import SCAN_DEADLINE, observe, policy_of
 from provisioner.ops.points import Points
+from provisioner.ops.upgrade import readiness
 from provisioner.ops.upgrade.bring import failure
 from provisioner.ops.upgrade.gate import judge
 from provisioner.ops.upgrade.patience import Run, patient
@@ -41,7 +41,6 @@ from provisioner.ops.upgrade.patience import Run, patient
 PATCH = "patch"
 INSTALL_DEADLINE = 3600.0
 REBOOT_DEADLINE = 1800.0
-_LOOKS, _BETWEEN = 3, 3.0
 
 
 class Patching:
@@ -85,8 +84,8 @@ class Patching:
 
     def started(self, ctx: StepContext) -> None:
         """On the record, whatever comes. Raises RefusedError where something else has changed the tenant since."""
-        newest = next(iter(self._house.ledger.operations(tenant=ctx.tenant, kinds=CHANGING, limit=1)), None)
-        if newest is not None and newest.id != ctx.operation_id:
+        newest = overtaken(self._house, ctx)
+        if newest is not None:
             raise RefusedError(
                 f"patch {ctx.operation_id} of {ctx.tenant} can't go on: {newest.kind} {newest.id} changed the tenant "
                 "since; nothing was done",
@@ -109,16 +108,11 @@ class Patching:
 
     def baseline(self, ctx: StepContext) -> JsonDict:
         """Whether it may be now, and whether the tenant is well before anything is changed."""
-        late = self._late(ctx)
+        late = readiness.late(self._house, ctx)
         if late is not None:
             return late
-        url, args = self._points.outputs(ctx).url, thaw_args(ctx.payload)
-        wrong = mismatch(self._house.prober.probe(url), args)
-        for _ in range(_LOOKS - 1):  # one answer that doesn't come says little
-            if wrong is None:
-                break
-            self._house.clock.sleep(_BETWEEN)
-            wrong = mismatch(self._house.prober.probe(url), args)
+        url = self._points.outputs(ctx).url
+        _, wrong = readiness.seen(self._house, url, thaw_args(ctx.payload), self._house.clock.sleep)
         if wrong is not None and not ctx.payload["mends"]:
             return {"failure": f"it was sick before it was patched: {wrong}", "sick": True}
         return {"url": url, "ill": wrong}
@@ -131,7 +125,7 @@ class Patching:
     def install(self, ctx: StepContext) -> JsonDict:
         """Install what is missing. Nobody is rebooted by that. One that was cut off is not begun again at another hour
         than it may be."""
-        late = self._late(ctx)
+        late = readiness.late(self._house, ctx)
         if late is not None:
             return late
         cloud, machine = self._place(ctx)
@@ -157,7 +151,7 @@ class Patching:
         wanted = behind(before)
         if wanted is None or ctx.results["install"]["failed"]:
             return {"version": None}
-        late = self._late(ctx)
+        late = readiness.late(self._house, ctx)
         if late is not None:
             return {"version": None, "late": late["failure"]}
         _, cloud = self._points.place(ctx)
@@ -184,7 +178,7 @@ class Patching:
             if not found.pending:
                 return None
             if not asked:
-                why = self._late(ctx)
+                why = readiness.late(self._house, ctx)
                 if why is not None:
                     late.append(str(why["failure"]))
                     return None
@@ -267,11 +261,6 @@ class Patching:
         if database.get("late"):
             return f"{ctx.tenant} waits for its database's minor version: {database['late']}"
         return None
-
-    def _late(self, ctx: StepContext) -> JsonDict | None:
-        """The result of a step that may not be made at this time."""
-        late = why_not_now(ctx.payload["when"], self._house.clock.now())
-        return None if late is None else {"failure": f"it may not be changed now: {late}", "not_now": True}
 
     def _place(self, ctx: StepContext) -> tuple[Cloud, str]:
         """The cloud, and the machine that serves."""

@@ -10,7 +10,7 @@ from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.recovery import PointKind
 from provisioner.model.rollout.strategy import Gate
 from provisioner.model.rollout.verdict import combined
-from provisioner.model.tenant import CloudKind, Release, Tenant
+from provisioner.model.tenant import Release, Tenant
 from provisioner.model.versions import version_key
 from provisioner.ops.backup import active
 from provisioner.ops.cut_off import refuse_cut_off
@@ -78,7 +78,7 @@ def _ring_os(registry: RegistryView, tenant: Tenant, release: Release) -> str | 
     """The OS release of its ring, where its machines are replaced to be patched, and the release has an image of it: an
     upgrade takes no patch away."""
     wanted = registry.os_releases.get(tenant.ring) if tenant.patch.way == "replace" else None
-    place = "sandbox" if tenant.target.cloud is CloudKind.SANDBOX else tenant.region
+    place = tenant.target.place(tenant.region)
     return wanted if place in release.images_on(wanted) else None
 
 

@@ -6,6 +6,7 @@ the operation goes on later.
 """
 
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 from provisioner.model.cloud import Health
@@ -13,7 +14,6 @@ from provisioner.model.errors import CancelledError, ProvisionError
 from provisioner.model.json import JsonDict
 from provisioner.model.lifecycle import Lifecycle
 from provisioner.model.ports import Cloud, OperationDefinition, OperationStepDefinition, StepContext
-from provisioner.model.rollout.frozen import why_not_now
 from provisioner.model.rollout.strategy import Gate
 from provisioner.ops.awake import until
 from provisioner.ops.converge import MIGRATION_DEADLINE, Converge, mismatch
@@ -23,7 +23,7 @@ from provisioner.ops.house import House
 from provisioner.ops.machine import answer, command, machine_state
 from provisioner.ops.points import Points
 from provisioner.ops.scripts import gate_script, migrate_script
-from provisioner.ops.upgrade import outage
+from provisioner.ops.upgrade import outage, readiness
 from provisioner.ops.upgrade.bring import (
     bring,
     failure,
@@ -39,7 +39,6 @@ from provisioner.ops.upgrade.patience import NOT_THE_RELEASE_S, Run, patient
 from provisioner.ops.upgrade.stages import beside, switched
 from provisioner.ops.upgrade.undo import Undo
 
-_LOOKS, _BETWEEN = 3, 3.0
 STOP_DEADLINE = 900.0
 TARGET_DEADLINE = 600.0
 _SETTLED = ("draining", "initial")
@@ -116,26 +115,14 @@ class Upgrade:
     def baseline(self, ctx: StepContext) -> JsonDict:
         """Whether it may be now, and how it is before anything is changed: a tenant that is sick already is left alone,
         and not charged to the release; unless this upgrade is to mend it."""
-        late = self._late(ctx)
+        late = readiness.late(self._house, ctx)
         if late is not None:
             return late
-        outputs, before = self._points.outputs(ctx), thaw_before(ctx)
-        seen = self._house.prober.probe(outputs.url)
-        wrong = mismatch(seen, before)
-        for _ in range(_LOOKS - 1):  # one answer that doesn't come says little
-            if wrong is None:
-                break
-            self._pause(ctx, _BETWEEN)
-            seen = self._house.prober.probe(outputs.url)
-            wrong = mismatch(seen, before)
+        outputs = self._points.outputs(ctx)
+        health, wrong = readiness.seen(self._house, outputs.url, thaw_before(ctx), partial(self._pause, ctx))
         if wrong is not None and not ctx.payload.get("mends"):
             return {"failure": f"it was sick before the upgrade: {wrong}", "sick": True}
-        return {"health": asdict(seen), "machine": outputs.machine_id, "url": outputs.url, "ill": wrong}
-
-    def _late(self, ctx: StepContext) -> JsonDict | None:
-        """The result of a step that may not be made at this time."""
-        late = why_not_now(ctx.payload["when"], self._house.clock.now()) if ctx.payload.get("when") else None
-        return None if late is None else {"failure": f"it may not be changed now: {late}", "not_now": True}
+        return {"health": asdict(health), "machine": outputs.machine_id, "url": outputs.url, "ill": wrong}
 
     def beside(self, ctx: StepContext) -> JsonDict:
         """The new machine comes up beside the old one; nothing else changes."""
@@ -144,7 +131,7 @@ class Upgrade:
     def close(self, ctx: StepContext) -> JsonDict:
         """Nobody may serve during an offline migration: the old machine stops, and its outage begins. Nothing was
         disturbed before: an upgrade that was cut off, and goes on when its time is over, is taken back."""
-        late = None if outage.lasts(self._house, ctx) else self._late(ctx)
+        late = None if outage.lasts(self._house, ctx) else readiness.late(self._house, ctx)
         if late is not None or not offline(ctx):
             return late or {"closed": None}
         _, cloud = self._points.place(ctx)
